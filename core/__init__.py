@@ -1,0 +1,1 @@
+"""The kernel: it loads domains as plugins and knows none of them."""

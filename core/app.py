@@ -1,0 +1,246 @@
+"""The only composition root: settings and plugins in, one app out. Building does no I/O; `start` does it all."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import orjson
+
+from core.auth import SESSIONS, TokenIssuer
+from core.events.bus import Bus
+from core.events.housekeeping import housekeeping
+from core.events.outbox import Relay
+from core.http import docs, openapi
+from core.http.compile import Endpoint, Pieces
+from core.http.cors import Cors
+from core.http.entry import Entry, HttpServer, Served, check_aiohttp
+from core.http.envelope import Clockwork
+from core.http.health import PROBE_EVERY, Health, HealthCheck, HealthEndpoint, path_items
+from core.http.limits import Buckets
+from core.http.routing import Files, Route
+from core.http.static import StaticEndpoint, files
+from core.http.table import Table
+from core.jobs import Jobs
+from core.lifecycle import Lifecycle
+from core.observe.logging import FLUSH_EVERY, RequestLog
+from core.plugins import Kernel, Plugins
+from core.services import Services
+from core.settings import Settings
+from core.store import migrate
+from core.store.cache import Cache
+from core.store.db import Db
+from core.store.pool import Pool
+from core.store.redis import Redis
+from core.tasks import Tasks
+
+PREFIX = "/api/v1"
+TITLE = "Vurksha"
+SCHEMA_WAIT = 0.5
+"""Seconds between looks at a database that is away or not migrated yet."""
+FULL = {
+    "statement_timeout": "3000",
+    "lock_timeout": "800",
+    "idle_in_transaction_session_timeout": "3000",
+    "application_name": "vurksha",
+    "timezone": "UTC",
+}
+"""RELIABILITY 3, in milliseconds."""
+WORKERS_STOP = 3.0
+log = logging.getLogger("core.app")
+
+
+class App:
+    """One replica."""
+
+    def __init__(self, settings: Settings, plugins: Iterable[object], *, log_stream: RequestLog | None = None) -> None:
+        check_aiohttp()
+        self.settings = settings
+        self.plugins = Plugins(plugins)
+        self.log = log_stream or RequestLog(enabled=settings.log.requests)
+        self.clockwork = Clockwork(hsts=settings.http.hsts)
+        self.tasks, self.workers = Tasks(), Tasks()
+        self.kernel = _kernel(settings, self.tasks)
+        self.db, self.redis = self.kernel.db, self.kernel.redis
+        self.plugins.provide(self.kernel)
+        self.migrations = migrate.read(self.plugins.migration_folders())
+        subscriptions = self.plugins.declared("subscriptions")
+        self.bus = Bus(self.db, self.workers, subscriptions, concurrency=settings.events.concurrency, poll=settings.events.poll)
+        self.relay = Relay(self.db, self.bus, poll=settings.events.poll)
+        self.db.on_events = self.relay.poke
+        self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *housekeeping(self.db)])
+        self.health = Health([*self._own_checks(), *self.plugins.declared("health_checks")], version("vurksha"))
+        declared = self.plugins.declared("routes")
+        self.routes = [one for one in declared if isinstance(one, Route)]
+        self.entry = Entry(self._table(declared), self.clockwork, Cors(settings.http.cors_origins), settings.http.trusted_proxies)
+        self._lifecycle = self._steps()
+        self._server: HttpServer | None = None
+
+    def document(self) -> dict[str, object]:
+        """The OpenAPI document."""
+        return openapi.document(self.routes, title=TITLE, version=version("vurksha"), paths=path_items())
+
+    def _own_checks(self) -> list[HealthCheck]:
+        async def redis() -> None:
+            await self.redis.call(b"PING")
+
+        async def postgres() -> None:
+            row = await self.db.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+            self.health.skew(time.time() - row)
+
+        return [HealthCheck(name="postgres", check=postgres), HealthCheck(name="redis", check=redis)]
+
+    def _table(self, declared: list[Route | Files]) -> Table[Served]:
+        table: Table[Served] = Table()
+        http, kernel = self.settings.http, self.kernel
+        pieces = Pieces(
+            db=self.db,
+            tokens=kernel.tokens,
+            gate=kernel.services.get(SESSIONS),
+            users=Buckets(http.user_rate),
+            addresses=Buckets(http.address_rate),
+            clockwork=self.clockwork,
+            log=self.log,
+            max_body=http.max_body,
+        )
+        for one in declared:
+            if isinstance(one, Files):
+                for path, endpoint in files(one, self.clockwork):
+                    table.add("GET", path, endpoint)
+            else:
+                table.add(one.method, PREFIX + one.path, Endpoint(one, pieces, f"{one.method} {PREFIX}{one.path}"))
+        for path, served in self._kernel_pages():
+            table.add("GET", path, served)
+        return table
+
+    def _kernel_pages(self) -> Iterable[tuple[str, Served]]:
+        for kind in ("health", "live", "ready"):
+            yield "/health" if kind == "health" else f"/health/{kind}", HealthEndpoint(kind, self.health, self.clockwork)
+        document = orjson.dumps(self.document(), option=orjson.OPT_INDENT_2)
+        yield "/openapi.json", StaticEndpoint(self.clockwork, document, "application/json", max_age=60)
+        page, policy = docs.page()
+        yield "/docs", StaticEndpoint(self.clockwork, page, "text/html; charset=utf-8", max_age=60, policy=policy)
+
+    def _steps(self) -> Lifecycle:
+        steps = Lifecycle()
+        steps.add("clockwork", self._ticking)
+        steps.add("redis", self._redis)
+        steps.add("postgres", self._postgres)
+        for manifest, context in self.plugins.ask("lifespan"):
+            steps.add(manifest.name, lambda context=context: context)  # type: ignore[misc]
+        steps.add("events", self._events)
+        return steps
+
+    @asynccontextmanager
+    async def _ticking(self) -> AsyncIterator[None]:
+        async def second() -> None:
+            while True:
+                await asyncio.sleep(1)
+                self.clockwork.tick()
+
+        async def flush() -> None:
+            while True:
+                await asyncio.sleep(FLUSH_EVERY)
+                self.log.flush()
+
+        async def probe() -> None:
+            while True:
+                await self.health.probe()
+                await asyncio.sleep(PROBE_EVERY)
+
+        for name, loop in (("second", second), ("log", flush), ("probe", probe)):
+            self.tasks.forever(name, loop)
+        try:
+            yield
+        finally:
+            await self.tasks.stop(1.0)
+            self.log.flush()
+
+    @asynccontextmanager
+    async def _redis(self) -> AsyncIterator[None]:
+        await self.redis.open()
+        try:
+            yield
+        finally:
+            await self.redis.close()
+
+    @asynccontextmanager
+    async def _postgres(self) -> AsyncIterator[None]:
+        """Wait, unready, until the database is there and migrated far enough; then open the pool."""
+        while missing := await self._missing():
+            self.health.reasons.add(f"schema: {missing}")
+            log.warning("waiting for the database: %s", missing)
+            await asyncio.sleep(SCHEMA_WAIT)
+            self.health.reasons.discard(f"schema: {missing}")
+        await self.db.pool.open()
+        try:
+            yield
+        finally:
+            await self.db.pool.close()
+
+    async def _missing(self) -> str:
+        try:
+            lacking = await migrate.behind(self.db.pool.dsn, self.migrations)
+        except migrate.UNREACHABLE:
+            return "not reachable"
+        return f"lacks {lacking[0]} and {len(lacking) - 1} more" if lacking else ""
+
+    @asynccontextmanager
+    async def _events(self) -> AsyncIterator[None]:
+        self.workers.forever("relay", self.relay.run)
+        self.workers.forever("bus", self.bus.run)
+        self.jobs.start()
+        try:
+            yield
+        finally:
+            await self.workers.stop(WORKERS_STOP)
+
+    async def start(self) -> None:
+        """Everything up, in order; ready at the end."""
+        await self._lifecycle.start()
+        self.health.reasons.discard("starting")
+
+    async def listen(self, sock: socket.socket) -> asyncio.Server:
+        """Answer on a bound socket. Health answers before `start` is through; the rest does not."""
+        self._server = HttpServer(self.entry)
+        return await asyncio.get_running_loop().create_server(self._server, sock=sock, backlog=1024)
+
+    async def stop(self, finish: float = 5.0) -> None:
+        """Finish what is under way within `finish` seconds, then leave everything in reverse order."""
+        self.entry.draining = True
+        self.health.reasons.add("draining")
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(finish)
+        await self._lifecycle.stop()
+
+
+def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
+    postgres, auth = settings.postgres, settings.auth
+    if postgres.url is None or settings.redis.url is None:
+        raise ValueError("DATABASE_URL and REDIS_URL must be known by now")
+    pool = Pool(postgres.url.reveal(), size=postgres.pool_size, warm=postgres.warm, connect=postgres.connect, server=FULL)
+    redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
+    return Kernel(
+        settings=settings,
+        services=Services(),
+        db=Db(pool, acquire=postgres.acquire),
+        redis=redis,
+        cache=Cache(redis, tasks),
+        tokens=TokenIssuer(
+            auth.secret.reveal(),
+            [secret.reveal() for secret in auth.also_accepted],
+            issuer=auth.issuer,
+            audience=auth.audience,
+            minutes=auth.access_minutes,
+        ),
+    )
+
+
+def plugin_sections(classes: Iterable[type]) -> Mapping[str, type]:
+    """The settings classes that plugins declare, by section."""
+    manifests = [cls.manifest for cls in classes]  # type: ignore[attr-defined]
+    return {m.name: m.settings for m in manifests if m.settings is not None}

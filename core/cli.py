@@ -1,0 +1,210 @@
+"""The program `vurksha`: the kernel's commands and those that plugins bring."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import click
+import orjson
+
+from core import settings as configuration
+from core.app import App, plugin_sections
+from core.plugins import Kernel, PluginError, find
+from core.serve import CannotListen, replica
+from core.serve import run as run_loop
+from core.settings import BadSettings, Secret, Settings
+from core.store import migrate as migrations
+from core.store.embedded import Embedded
+from core.store.embedded_programs import EmbeddedError
+
+UNKNOWN = Secret("postgresql:///not-known-yet")
+"""Stands in for a URL where a command needs none: printing routes opens no connection."""
+
+
+def load() -> tuple[Settings, list[type]]:
+    """Settings and plugin classes, from files and the environment."""
+    source = configuration.read(os.environ, root=os.geteuid() == 0)
+    classes = find(source.plugins)
+    return configuration.build(source, plugin_sections(classes)), classes
+
+
+def with_urls(settings: Settings, database: Secret, redis: Secret) -> Settings:
+    """The settings with URLs where none were given."""
+    return attrs.evolve(
+        settings,
+        postgres=attrs.evolve(settings.postgres, url=settings.postgres.url or database),
+        redis=attrs.evolve(settings.redis, url=settings.redis.url or redis),
+    )
+
+
+async def with_servers(settings: Settings, embedded: Embedded) -> Settings:
+    """The same, with embedded servers started (or found running) for what was not given."""
+    if settings.postgres.url is not None and settings.redis.url is not None:
+        return settings
+    servers = await embedded.start(settings.data_dir)
+    return with_urls(settings, Secret(servers.database_url), Secret(servers.redis_url))
+
+
+def offline_app() -> App:
+    """An app that is only looked at."""
+    settings, classes = load()
+    return App(with_urls(settings, UNKNOWN, Secret("redis://not-known-yet")), [cls() for cls in classes])
+
+
+def run(kernel: Kernel, work: Callable[[], Awaitable[None]]) -> None:
+    """Run a plugin's command with the database open. In development the embedded server is started or found.
+
+    Redis stays closed: services go on without it, as they must.
+    """
+
+    async def main() -> int:
+        embedded = Embedded()
+        try:
+            if kernel.settings.postgres.url is UNKNOWN:
+                kernel.db.pool.dsn = (await embedded.start(kernel.data_dir)).database_url
+            await kernel.db.pool.open()
+            try:
+                await work()
+            finally:
+                await kernel.db.pool.close()
+        finally:
+            await embedded.stop()
+        return 0
+
+    run_loop(main())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def program() -> None:
+    """Vurksha's backend. Every command has --help with an example."""
+
+
+@program.command()
+@click.option("--replicas", default=1, show_default=True, help="Processes that share the port.")
+def serve(replicas: int) -> None:
+    """Serve the app. Example: vurksha serve --replicas 2
+
+    In development this starts PostgreSQL and Redis where no URL is given, migrates and seeds.
+    """
+    settings, classes = load()
+    if replicas > 1:
+        from core.supervisor import supervise  # noqa: PLC0415  only the parent of several replicas needs it
+
+        sys.exit(run_loop(supervise(settings, replicas)))
+
+    async def main() -> int:
+        embedded = Embedded()
+        try:
+            ready = await with_servers(settings, embedded)
+            build = lambda: App(ready, [cls() for cls in classes])  # noqa: E731
+            return await replica(build, ready, prepare=settings.development, told=_tell)
+        finally:
+            await embedded.stop()
+
+    sys.exit(run_loop(main()))
+
+
+def _tell(app: App) -> None:
+    """Where to look, for a person who just started it."""
+    if not (app.settings.development and sys.stderr.isatty() or os.environ.get("VURKSHA_WELCOME")):
+        return
+    base = f"http://{app.settings.http.host}:{app.settings.http.port}"
+    click.echo(
+        f"\n  Vurksha is ready.\n\n"
+        f"    API      {base}/api/v1/products\n"
+        f"    Docs     {base}/docs\n"
+        f"    Health   {base}/health\n"
+        f"    A login code:  .venv/bin/vurksha otp 9876543210   (after asking for one)\n"
+        f"    The journey:   .venv/bin/vurksha demo\n"
+        f"    Data     {app.settings.data_dir}\n",
+        err=True,
+    )
+
+
+@program.command()
+def migrate() -> None:
+    """Bring the database's schema up to date. Example: DATABASE_URL=postgresql://... vurksha migrate"""
+
+    async def main() -> int:
+        settings, classes = load()
+        embedded = Embedded()
+        try:
+            settings = await with_servers(settings, embedded)
+            app = App(settings, [cls() for cls in classes])
+            for done in await migrations.apply(app.db.pool.dsn, app.migrations):
+                click.echo(f"applied {done.owner} {done.name}")
+            click.echo("the schema is up to date")
+        finally:
+            await embedded.stop()
+        return 0
+
+    sys.exit(run_loop(main()))
+
+
+@program.command()
+def seed() -> None:
+    """Write the demo shop; doing it twice changes nothing. Example: vurksha seed"""
+    app = offline_app()
+
+    async def work() -> None:
+        await migrations.apply(app.db.pool.dsn, app.migrations)
+        for one in app.plugins.declared("seeds"):
+            click.echo(await one())
+
+    run(app.kernel, work)
+
+
+@program.command()
+def routes() -> None:
+    """List the routes with their policy. Example: vurksha routes | grep ADMIN"""
+    for route in sorted(offline_app().routes, key=lambda r: (r.path, r.method)):
+        roles = route.policy.roles
+        who = "public" if roles is None else "user" if len(roles) > 2 else "/".join(sorted(roles))  # noqa: PLR2004
+        click.echo(f"{route.method:7} /api/v1{route.path:45} {who:8} {route.repeat.value:8} {route.summary}")
+
+
+@program.command("openapi")
+def openapi_document() -> None:
+    """Print the OpenAPI document. Example: vurksha openapi > openapi.json"""
+    click.echo(orjson.dumps(offline_app().document(), option=orjson.OPT_INDENT_2).decode())
+
+
+@program.command("check-config")
+def check_config() -> None:
+    """Check the settings and say where each stands; secrets are not shown. Example: vurksha check-config"""
+    settings, _ = load()
+    for name in (*configuration.KERNEL_SECTIONS, *settings.sections):
+        section: Any = settings.sections.get(name) or getattr(settings, name)
+        for field in attrs.fields(type(section)):
+            click.echo(f"{name}.{field.name} = {getattr(section, field.name)!r}")
+    click.echo(f"all good: {settings.environment}, data in {settings.data_dir}")
+
+
+@program.command()
+def plugins() -> None:
+    """List the loaded plugins in the order they start. Example: vurksha plugins"""
+    for manifest in offline_app().plugins.manifests:
+        needs = ", ".join(manifest.requires) or "nobody"
+        click.echo(f"{manifest.name:14} {manifest.version:8} schema {manifest.schema:14} requires {needs}")
+
+
+class Mistake(click.ClickException):
+    """One clear line, exit status 1."""
+
+
+def main() -> None:
+    """The console script: plugins' commands are added first, so that `--help` shows them."""
+    try:
+        if len(sys.argv) < 2 or sys.argv[1] not in program.commands:  # noqa: PLR2004  ours need no plugin to be found
+            for command in offline_app().plugins.declared("commands"):
+                program.add_command(command)
+        program()
+    except (BadSettings, PluginError, EmbeddedError, CannotListen, migrations.MigrationError) as error:
+        click.echo(f"vurksha: {error}", err=True)
+        sys.exit(1)
+    except (OSError, asyncio.TimeoutError) as error:
+        click.echo(f"vurksha: {error}", err=True)
+        sys.exit(1)

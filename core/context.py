@@ -1,0 +1,30 @@
+"""What belongs to the request or event being worked on: its id, its user, its deadline.
+
+Held in context variables so that a query can keep to the deadline and an emitted event can say what caused it,
+without every function passing them on.
+"""
+
+import time
+from contextvars import ContextVar
+from uuid import UUID
+
+import attrs
+
+
+@attrs.frozen
+class Cause:
+    """Who and what set this work off."""
+
+    correlation_id: str = ""
+    user_id: UUID | None = None
+    causation_id: UUID | None = None
+
+
+cause: ContextVar[Cause] = ContextVar("cause", default=Cause())  # noqa: B039  frozen, so one default serves all
+deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+"""On the clock of time.monotonic()."""
+
+
+def remaining(cap: float) -> float:
+    """Seconds that a wait may take: its own cap or what is left of the deadline. Never below a millisecond."""
+    return max(0.001, min(cap, deadline.get() - time.monotonic()))

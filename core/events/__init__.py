@@ -1,0 +1,1 @@
+"""Typed events: written with the change they announce, delivered at least once, handled once in effect."""

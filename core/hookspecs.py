@@ -1,0 +1,71 @@
+"""What a plugin may declare. Hooks return declarations and do no I/O; the kernel runs what they declare.
+
+Order of calls: per plugin in dependency order `provides`; then, in no promised order, all the others.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import click
+
+    from core.events.model import Subscription
+    from core.http.health import HealthCheck
+    from core.http.routing import Files, Route
+    from core.jobs import Job
+    from core.plugins import Kernel, Seed
+    from core.services import Provided
+
+PROJECT = "vurksha"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def provides(kernel: "Kernel") -> "Sequence[Provided[Any]]":  # type: ignore[empty-body]
+    """Build the plugin's services and return those behind ports. Called once, before every other hook."""
+
+
+@hookspec
+def routes() -> "Sequence[Route | Files]":  # type: ignore[empty-body]
+    """The HTTP routes of the plugin."""
+
+
+@hookspec
+def migrations() -> "Path":  # type: ignore[empty-body]
+    """The folder that holds the plugin's numbered .sql files."""
+
+
+@hookspec
+def subscriptions() -> "Sequence[Subscription]":  # type: ignore[empty-body]
+    """The events that the plugin's consumers listen to."""
+
+
+@hookspec
+def jobs() -> "Sequence[Job]":  # type: ignore[empty-body]
+    """Periodic work, at the given interval, on every replica or on one at a time."""
+
+
+@hookspec
+def lifespan() -> "AbstractAsyncContextManager[None]":  # type: ignore[empty-body]
+    """Opens what the plugin needs while serving and closes it again. Entered after migrations were checked."""
+
+
+@hookspec
+def health_checks() -> "Sequence[HealthCheck]":  # type: ignore[empty-body]
+    """Checks whose outcome `/health` shows under the plugin's name."""
+
+
+@hookspec
+def commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]
+    """Commands for the `vurksha` program, such as `vurksha otp`."""
+
+
+@hookspec
+def seeds() -> "Sequence[Seed]":  # type: ignore[empty-body]
+    """Demo data for `vurksha seed`: each function is idempotent and returns one line that says what it wrote."""

@@ -1,0 +1,1 @@
+"""Declared routes, compiled once at start; everything between the socket and a handler."""

@@ -1,0 +1,204 @@
+"""Turning a declared route into the one coroutine that serves it, with just the steps that it asked for.
+
+    id -> limit -> who -> deadline -> decode -> handler -> encode -> head
+
+Nothing here knows aiohttp: an `Incoming` is a request as text and headers, an answer is bytes.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from core import context
+from core.auth import Principal, SessionGate, TokenIssuer
+from core.convert import text, wire
+from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNSUPPORTED_MEDIA, Problem
+from core.http.body import decode, parse_query
+from core.http.cached import CachedAnswers
+from core.http.envelope import JSON, NO_STORE, Clockwork, pagination_json, request_id_of
+from core.http.idempotency import as_reply, encoded, keyed, operation_of, settled
+from core.http.limits import Buckets
+from core.http.routing import Call, Repeat, Reply, Route
+from core.http.table import Values
+from core.observe.logging import RequestLog, log_failure
+from core.store.db import Db
+from core.types import UserId
+
+READ_DEADLINE, WRITE_DEADLINE = 2.0, 4.0
+"""Seconds (RELIABILITY 3)."""
+TOO_MANY = 429
+
+
+class Incoming(Protocol):
+    """A request, as the transport hands it over."""
+
+    method: str
+    target: str
+    """Path and query as sent."""
+    headers: Mapping[str, str]
+    """Names are compared without case."""
+    client: str
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, or Problem(PAYLOAD_TOO_LARGE)."""
+
+
+@attrs.frozen(kw_only=True)
+class Pieces:
+    """What compiled routes share."""
+
+    db: Db
+    tokens: TokenIssuer
+    gate: SessionGate
+    users: Buckets
+    addresses: Buckets
+    clockwork: Clockwork
+    log: RequestLog
+    max_body: int
+
+
+@attrs.define
+class Progress:
+    """What is known of a request by the time it is answered, for the log line."""
+
+    user: UserId | None = None
+
+
+class Endpoint:
+    """A compiled route."""
+
+    def __init__(self, route: Route, pieces: Pieces, name: str) -> None:
+        self.route, self.name, self._pieces = route, name, pieces
+        self._public = route.policy.roles is None
+        self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
+        self._kind = JSON + (NO_STORE if route.private else b"")
+        self._answers = CachedAnswers(route.cache, pieces.clockwork) if route.cache else None
+        self._operates = route.repeat in (Repeat.KEYED, Repeat.COMMAND)
+        self._work = self._compose()
+
+    def _compose(self) -> Callable[[Call[Any, Any]], Awaitable[object]]:
+        route, db, gate = self.route, self._pieces.db, self._pieces.gate
+        if route.repeat is Repeat.KEYED:
+            return settled(db, keyed(route, db, gate))
+        if route.repeat is Repeat.COMMAND:  # its SQL function checks the session, in its own transaction
+            return settled(db, route.handler)
+        if not route.policy.live:
+            return route.handler
+
+        async def with_live_session(call: Call[Any, Any]) -> object:
+            if await gate.require(db, call.principal) not in (route.policy.roles or ()):
+                raise Problem(FORBIDDEN)
+            return await route.handler(call)
+
+        return with_live_session
+
+    async def serve(self, incoming: Incoming, values: Values) -> bytes:
+        """The whole HTTP answer of one request; no exception but a cancellation leaves it."""
+        began, pieces, progress = time.perf_counter(), self._pieces, Progress()
+        request_id = request_id_of(incoming.headers.get("X-Request-ID"))
+        rid = request_id.encode()
+        try:
+            if self._public:
+                pieces.addresses.take(incoming.client)
+            found = self._answers.find(incoming.target, incoming.headers, rid) if self._answers else None
+            status, answer = found or await self._answer(incoming, values, request_id, progress)
+        except Problem as problem:
+            status, extra = problem.code.status, b""
+            if status == TOO_MANY:
+                extra = pieces.users.policy()
+            answer = pieces.clockwork.refuse(rid, problem, accept=incoming.headers.get("Accept", ""), extra=extra)
+        except Exception as error:  # noqa: BLE001  the last net: the client gets an id, the log gets the rest
+            log_failure(self.name, request_id, error)
+            status, answer = INTERNAL.status, pieces.clockwork.refuse(rid, Problem(INTERNAL))
+        pieces.log.request(self.name, status, began, request_id, progress.user)
+        return answer
+
+    async def _answer(
+        self, incoming: Incoming, values: Values, request_id: str, progress: Progress
+    ) -> tuple[int, bytes]:
+        principal = None
+        if not self._public:
+            principal = self._principal(incoming)
+            progress.user = principal.user_id
+        seconds = self._seconds(incoming.headers.get("X-Request-Timeout-Ms"))
+        context.cause.set(context.Cause(request_id, progress.user))
+        context.deadline.set(time.monotonic() + seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                call = await self._call(incoming, values, request_id, principal)
+                reply = as_reply(await self._work(call))
+        except TimeoutError:
+            raise Problem(TIMEOUT) from None
+        return self._encode(incoming, reply, request_id.encode())
+
+    def _principal(self, incoming: Incoming) -> Principal:
+        pieces = self._pieces
+        try:
+            principal = pieces.tokens.principal(incoming.headers.get("Authorization"))
+        except Problem:
+            pieces.addresses.take(incoming.client)  # guessing tokens is limited by address
+            raise
+        pieces.users.take(principal.user_id)
+        if pieces.gate.revoked(principal.session_id):
+            raise Problem(SESSION_EXPIRED)
+        if principal.role not in (self.route.policy.roles or ()):
+            raise Problem(FORBIDDEN)
+        return principal
+
+    def _seconds(self, asked: str | None) -> float:
+        """The deadline; the client may only lower it."""
+        if asked is None or not asked.isascii() or not asked.isdigit():
+            return self._deadline
+        return min(self._deadline, max(int(asked[:9]), 1) / 1000)
+
+    async def _call(
+        self, incoming: Incoming, values: Values, request_id: str, principal: Principal | None
+    ) -> Call[Any, Any]:
+        route, headers = self.route, incoming.headers
+        query: object = None
+        body: object = None
+        sent: dict[str, Any] = {}
+        if route.query is not None:
+            query = text.structure(parse_query(incoming.target.partition("?")[2]), route.query)
+        if route.repeat is not Repeat.SAFE:
+            sent = await self._sent(incoming)
+            if route.body is not None:
+                body = wire.structure(sent, route.body)
+        call: Call[Any, Any] = Call(
+            body=body,
+            query=query,
+            path=values,
+            request_id=request_id,
+            client=incoming.client,
+            user_agent=headers.get("User-Agent", "")[:200],
+            if_match=headers.get("If-Match"),
+            principal=principal,
+        )
+        if self._operates:
+            call.claim(operation_of(route, call, headers, sent))
+        return call
+
+    async def _sent(self, incoming: Incoming) -> dict[str, Any]:
+        headers = incoming.headers
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Problem(UNSUPPORTED_MEDIA)
+        raw = await incoming.read(self._pieces.max_body)
+        kind = headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
+        if raw and kind != "application/json":
+            raise Problem(UNSUPPORTED_MEDIA)
+        return decode(raw) if self.route.body is not None else {}
+
+    def _encode(self, incoming: Incoming, reply: Reply, rid: bytes) -> tuple[int, bytes]:
+        clockwork, data = self._pieces.clockwork, encoded(reply.data)
+        pages = pagination_json(reply.pagination) if reply.pagination else b""
+        if self._answers is not None and reply.valid is not None:
+            return self._answers.keep(incoming.target, incoming.headers, rid, data, pages, reply.valid)
+        status, kind = reply.status or self.route.status, self._kind
+        if reply.etag is not None:
+            kind += b"ETag: %b\r\n" % reply.etag.encode()
+        if reply.replayed:
+            kind += b"X-Idempotent-Replayed: true\r\n"
+        return status, clockwork.answer(status, kind, rid, clockwork.success(rid, data, pages))

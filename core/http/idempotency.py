@@ -1,0 +1,93 @@
+"""Keyed requests: the record is claimed first, in the transaction that does the work (RELIABILITY 4.1)."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+import orjson
+
+from core.auth import SessionGate
+from core.convert import wire
+from core.errors import FORBIDDEN, UNAVAILABLE, FieldError, Invalid, Problem
+from core.http.routing import Call, Encoded, Operation, Reply, Route
+from core.store.db import Db
+from core.types import uuid7
+
+KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
+
+# Primary key operations_pkey.
+BEGIN = "SELECT status, body FROM kernel.begin_operation($1, $2, $3, $4)"
+# Primary key operations_pkey.
+FINISH = "SELECT kernel.finish_operation($1, $2, $3, $4, $5)"
+# Primary key operations_pkey.
+STORED = """SELECT status, body FROM kernel.operations
+    WHERE user_id = $1 AND route = $2 AND key = $3 AND fingerprint = $4 AND status IS NOT NULL"""
+
+AnyCall = Call[Any, Any]
+
+
+def operation_of(route: Route, call: AnyCall, headers: Mapping[str, str], sent: object) -> Operation:
+    """Who, which route, which key, and what was asked; raises Invalid for a key of bad form."""
+    key = next((headers[name] for name in HEADERS if name in headers), None)
+    if key is not None and not KEY(key):
+        raise Invalid([FieldError(HEADERS[0], "must have 1 to 255 visible ASCII characters")])
+    canonical = orjson.dumps([call.path, sent], option=orjson.OPT_SORT_KEYS, default=str)
+    return Operation(
+        user_id=call.principal.user_id,
+        route=f"{route.method} {route.path}",
+        key=key if key is not None else f"op:{uuid7()}",
+        given=key is not None,
+        fingerprint=hashlib.sha256(canonical).digest(),
+    )
+
+
+def keyed(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaitable[Reply]]:
+    """The work of a KEYED route: claim, live session, handler, stored answer, one commit."""
+
+    async def work(call: AnyCall) -> Reply:
+        operation = call.operation
+        identity = (operation.user_id, operation.route, operation.key)
+        async with db.transaction() as tx:
+            stored = await tx.fetchrow(BEGIN, *identity, operation.fingerprint)
+            if await gate.require(tx, call.principal) not in (route.policy.roles or ()):
+                raise Problem(FORBIDDEN)
+            if stored is not None:
+                return Reply(data=Encoded(stored["body"].encode()), status=stored["status"], replayed=True)
+            call.open(tx)
+            reply = as_reply(await route.handler(call))
+            data = encoded(reply.data)
+            await tx.fetchval(FINISH, *identity, reply.status or route.status, data.decode())
+        return attrs.evolve(reply, data=Encoded(data))
+
+    return work
+
+
+def settled(db: Db, work: Callable[[AnyCall], Awaitable[object]]) -> Callable[[AnyCall], Awaitable[object]]:
+    """When the connection broke, the commit may have happened: look the operation up before saying that it failed."""
+
+    async def safe(call: AnyCall) -> object:
+        try:
+            return await work(call)
+        except Problem as problem:
+            if problem.code is not UNAVAILABLE:
+                raise
+            o = call.operation
+            stored = await db.fetchrow(STORED, o.user_id, o.route, o.key, o.fingerprint)
+            if stored is None:
+                raise
+            return Reply(data=Encoded(stored["body"].encode()), status=stored["status"], replayed=o.given)
+
+    return safe
+
+
+def as_reply(out: object) -> Reply:
+    """What a handler returned, as a Reply."""
+    return out if isinstance(out, Reply) else Reply(data=out)
+
+
+def encoded(data: object) -> bytes:
+    """The JSON of an answer's `data`."""
+    return data.json if isinstance(data, Encoded) else wire.dump(data)

@@ -1,0 +1,195 @@
+"""How a route is declared, and what its handler gets and gives.
+
+A `Route` says everything that the kernel does around a handler; `core.http.compile` turns it into one coroutine. The
+same declaration makes the OpenAPI document, the 405 and the docs page. A handler takes a `Call` and never aiohttp's
+request.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
+
+import attrs
+
+from core.auth import Principal, Role
+from core.errors import Code
+from core.store.db import Tx
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+@attrs.frozen
+class Policy:
+    """Who may call a route. Deny first: a route without a policy does not start."""
+
+    roles: frozenset[Role] | None = None
+    """None: nobody needs to sign in, and any Authorization header is ignored."""
+    live: bool = False
+    """Read the session (and, for roles, the role) from the database before the handler: for orders, addresses, admin."""
+
+
+PUBLIC = Policy()
+USER = Policy(frozenset(Role))
+LIVE_USER = Policy(frozenset(Role), live=True)
+ADMIN = Policy(frozenset({Role.ADMIN}), live=True)
+
+
+class Repeat(Enum):
+    """What makes a mutating route safe to repeat (RELIABILITY 4.1)."""
+
+    SAFE = "safe"
+    """It only reads."""
+    NATURAL = "natural"
+    """Doing it twice leaves what doing it once leaves, or its own rule (a code used once, a grace) covers a repeat."""
+    KEYED = "keyed"
+    """The kernel opens the transaction (`call.tx`), claims `X-Idempotency-Key` in it and stores the answer with it."""
+    COMMAND = "command"
+    """One SQL function claims `call.operation` through `kernel.begin_operation` and stores the answer itself."""
+
+
+@attrs.frozen
+class Operation:
+    """The identity of a keyed request: who, which route, which key, and what was asked."""
+
+    user_id: UUID
+    route: str
+    key: str
+    """The client's key; without one, an id of the kernel's own, which settles an ambiguous commit all the same."""
+    given: bool
+    """Whether the client sent the key."""
+    fingerprint: bytes
+    """SHA-256 of the canonical input: path values and decoded body, keys sorted."""
+
+
+@attrs.define
+class Call(Generic[B, Q]):
+    """One request, as a handler sees it."""
+
+    body: B
+    query: Q
+    path: Mapping[str, UUID | str]
+    request_id: str
+    client: str
+    """The client's address, as far as trusted proxies vouch for it."""
+    user_agent: str
+    if_match: str | None
+    _principal: Principal | None = None
+    _tx: Tx | None = None
+    _operation: Operation | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Who is asking. Routes whose policy is PUBLIC have none."""
+        return cast("Principal", self._principal)
+
+    @property
+    def tx(self) -> Tx:
+        """The transaction of a KEYED route."""
+        return cast("Tx", self._tx)
+
+    @property
+    def operation(self) -> Operation:
+        """The operation of a COMMAND route."""
+        return cast("Operation", self._operation)
+
+    def claim(self, operation: Operation) -> None:
+        """The kernel's: this request is a keyed one."""
+        self._operation = operation
+
+    def open(self, tx: Tx) -> None:
+        """The kernel's: the handler works in this transaction."""
+        self._tx = tx
+
+    def uuid(self, name: str) -> UUID:
+        """A path value declared as `{name:uuid}`."""
+        return cast("UUID", self.path[name])
+
+    def text(self, name: str) -> str:
+        """A path value declared as `{name}`."""
+        return cast("str", self.path[name])
+
+
+@attrs.frozen
+class Encoded:
+    """JSON that is encoded already: the bytes of the answer's `data`."""
+
+    json: bytes
+
+
+@attrs.frozen
+class Pagination:
+    """Where a list answer stands (CONTRACT A.2)."""
+
+    page: int
+    limit: int
+    total: int
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """A handler's answer where the plain data object does not say it all."""
+
+    data: object
+    """An instance of the route's `answer`, or `Encoded` bytes of one."""
+    status: int | None = None
+    pagination: Pagination | None = None
+    valid: Callable[[], bool] | None = None
+    """On a route with `cache`: says, at each later hit, whether the encoded answer may still be sent."""
+    replayed: bool = False
+    """This is the stored answer of an earlier request with the same key."""
+    etag: str | None = None
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[object]]
+
+
+@attrs.frozen
+class Cache:
+    """Lets the kernel keep encoded answers by raw path and query, with ETag and 304. For public reads."""
+
+    max_age: int
+    """Seconds that clients may keep the answer."""
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """A declared route. `path` is below /api/v1: `/orders/{order_id:uuid}/cancel`."""
+
+    method: str
+    path: str
+    policy: Policy
+    handler: Handler
+    answer: type
+    """The attrs class of `data`."""
+    summary: str
+    status: int = 200
+    body: type | None = None
+    """The attrs class of the body. An empty body is an object without fields."""
+    query: type | None = None
+    repeat: Repeat = Repeat.SAFE
+    errors: tuple[Code, ...] = ()
+    """The domain's own codes that it may answer; the kernel adds those of the steps it puts around the handler."""
+    cache: Cache | None = None
+    paged: bool = False
+    """The answer carries `pagination`."""
+    private: bool = True
+    """Personal data: `Cache-Control: no-store`."""
+    deadline: float | None = None
+    """Seconds; by default 2 for reads and 4 for writes (RELIABILITY 3)."""
+
+
+@attrs.frozen
+class Files:
+    """A folder of small public files, read at start and served from memory: `/images/tomato.svg`."""
+
+    prefix: str
+    folder: Path
+    max_age: int = 86_400
+
+
+def aliases(route: Route, *paths: str) -> tuple[Route, ...]:
+    """The same route under further paths."""
+    return (route, *(attrs.evolve(route, path=path) for path in paths))

@@ -1,0 +1,89 @@
+"""JSON lines on stdout: one per request, written by hand into a buffer, and the standard library's records.
+
+Only the fields named here ever leave: no bodies, codes, tokens, names, addresses or phone numbers (RELIABILITY 4.13).
+"""
+
+import logging
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import TextIO
+from uuid import UUID
+
+import orjson
+
+from core import context
+
+FLUSH_EVERY = 0.1
+"""Seconds that a line may wait."""
+log = logging.getLogger("core.http")
+
+
+class RequestLog:
+    """One line per request: id, route, status, microseconds, user."""
+
+    def __init__(self, stream: TextIO | None = None, *, enabled: bool = True) -> None:
+        self._stream = stream if stream is not None else sys.stdout
+        self._enabled = enabled
+        self._lines: list[str] = []
+        self._skew = time.time() - time.perf_counter()
+
+    def request(self, route: str, status: int, began: float, request_id: str, user: UUID | None) -> None:
+        """Every value is one of ours or was checked, so nothing needs escaping."""
+        if not self._enabled:
+            return
+        now = time.perf_counter()
+        self._lines.append(
+            f'{{"at":{now + self._skew:.3f},"level":"info","event":"request","request_id":"{request_id}",'
+            f'"route":"{route}","status":{status},"us":{(now - began) * 1e6:.0f},"user":"{user or ""}"}}\n'
+        )
+
+    def write(self, line: str) -> None:
+        """A line of another kind, in order with the requests."""
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """All lines in one write."""
+        self._skew = time.time() - time.perf_counter()
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+
+class JsonLines(logging.Handler):
+    """The standard library's records as JSON lines through the same buffer; warnings and worse at once."""
+
+    def __init__(self, out: RequestLog) -> None:
+        super().__init__()
+        self._out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A failure is told by its type and place; its text may hold what must not be logged."""
+        fields: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+            "request_id": context.cause.get().correlation_id,
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["error"] = type(record.exc_info[1]).__name__
+            fields["stack"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])[-12:]]
+        self._out.write(orjson.dumps(fields, default=str).decode() + "\n")
+        if record.levelno >= logging.WARNING:
+            self._out.flush()
+
+
+def log_failure(route: str, request_id: str, error: Exception) -> None:
+    """An exception that no rule expected: answered 500, told here in full but for its text."""
+    log.error("unexpected failure in %s (%s)", route, request_id, exc_info=error)
+
+
+def install(out: RequestLog, level: str) -> None:
+    """Make the root logger write JSON lines."""
+    root = logging.getLogger()
+    root.handlers[:] = [JsonLines(out)]
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)

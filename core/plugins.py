@@ -1,0 +1,139 @@
+"""Finding plugins, ordering them by what they require, asking them what they declare."""
+
+import graphlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import attrs
+import pluggy
+
+from core import hookspecs
+from core.services import Services
+
+if TYPE_CHECKING:
+    from core.auth import TokenIssuer
+    from core.settings import Settings
+    from core.store.cache import Cache
+    from core.store.db import Db
+    from core.store.redis import Redis
+
+S = TypeVar("S")
+GROUP = "vurksha.plugins"
+
+Seed = Callable[[], Awaitable[str]]
+"""Writes demo data idempotently; the line says what was written."""
+
+
+@attrs.frozen(kw_only=True)
+class Manifest:
+    """What a plugin says of itself: the attribute `manifest` of the plugin object."""
+
+    name: str
+    version: str
+    schema: str
+    """The PostgreSQL schema that it owns."""
+    requires: tuple[str, ...] = ()
+    settings: type | None = None
+    """An attrs class; its section in config/*.toml has the plugin's name."""
+
+
+@attrs.frozen(kw_only=True)
+class Kernel:
+    """What a plugin gets to build its services from. Stores are not open yet: keep them, use them later."""
+
+    settings: "Settings"
+    services: Services
+    db: "Db"
+    redis: "Redis"
+    cache: "Cache"
+    tokens: "TokenIssuer"
+
+    @property
+    def data_dir(self) -> Path:
+        """Where development keeps its servers and its message journal."""
+        return self.settings.data_dir
+
+    def section(self, cls: type[S]) -> S:
+        """The plugin's own settings, as declared in its manifest."""
+        return next(section for section in self.settings.sections.values() if isinstance(section, cls))
+
+
+class PluginError(Exception):
+    """A plugin that cannot be loaded, with the reason in one line."""
+
+
+def find(names: Iterable[str]) -> list[type]:
+    """The plugin classes behind the names in `config/*.toml`, by their entry points."""
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    classes = []
+    for name in names:
+        if name not in known:
+            raise PluginError(f"no installed package has the entry point {name!r} in the group {GROUP!r}")
+        classes.append(cast("type", known[name].load()))
+    return classes
+
+
+def manifest_of(plugin: object) -> Manifest:
+    """The plugin's manifest."""
+    manifest = getattr(plugin, "manifest", None)
+    if not isinstance(manifest, Manifest):
+        raise PluginError(f"{plugin!r} has no manifest")
+    return manifest
+
+
+def ordered(plugins: Iterable[object]) -> list[object]:
+    """Dependencies first. Raises PluginError for a missing or circular requirement."""
+    by_name = {manifest_of(plugin).name: plugin for plugin in plugins}
+    graph = {name: manifest_of(plugin).requires for name, plugin in by_name.items()}
+    for name, requires in graph.items():
+        for other in requires:
+            if other not in by_name:
+                raise PluginError(f"{name} requires {other}, which is not loaded")
+    try:
+        return [by_name[name] for name in graphlib.TopologicalSorter(graph).static_order()]
+    except graphlib.CycleError as error:
+        raise PluginError("plugins require each other: " + " -> ".join(error.args[1])) from None
+
+
+class Plugins:
+    """The loaded plugins in dependency order. Belongs to one app, like everything else."""
+
+    def __init__(self, plugins: Iterable[object]) -> None:
+        self.all = ordered(plugins)
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        for plugin in self.all:
+            self._manager.register(plugin, manifest_of(plugin).name)
+        self._manager.check_pending()
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """In dependency order."""
+        return [manifest_of(plugin) for plugin in self.all]
+
+    def ask(self, hook: str, **arguments: object) -> list[tuple[Manifest, Any]]:
+        """What each plugin that implements the hook declares, in dependency order."""
+        answers = []
+        for plugin in self.all:
+            others = [other for other in self.all if other is not plugin]
+            for answer in self._manager.subset_hook_caller(hook, others)(**arguments):
+                answers.append((manifest_of(plugin), answer))
+        return answers
+
+    def declared(self, hook: str) -> list[Any]:
+        """The same as one flat list, for hooks that answer sequences."""
+        return [item for _, items in self.ask(hook) for item in cast("Sequence[Any]", items)]
+
+    def provide(self, kernel: Kernel) -> None:
+        """Build every plugin's services, dependencies first, and seal the registry."""
+        for _, provided in self.ask("provides", kernel=kernel):
+            for one in provided:
+                kernel.services.add(one)
+        kernel.services.seal()
+
+    def migration_folders(self) -> Mapping[str, Path]:
+        """The kernel's own folder first."""
+        own = {"kernel": Path(__file__).parent / "store" / "migrations"}
+        return own | {manifest.name: folder for manifest, folder in self.ask("migrations")}

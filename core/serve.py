@@ -1,0 +1,87 @@
+"""`vurksha serve`: one replica from socket to exit."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
+from typing import Any
+
+import uvloop
+
+from core.app import App
+from core.observe.logging import install
+from core.settings import Settings
+from core.store import migrate
+
+log = logging.getLogger("core.serve")
+
+
+class CannotListen(Exception):
+    """The port is taken or not ours to take."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket that replicas on this machine share (SO_REUSEPORT)."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    sock.setblocking(False)
+    return sock
+
+
+async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool, told: Callable[[App], None]) -> int:
+    """Serve until SIGTERM or Ctrl-C. `prepare` migrates and seeds first, which only development does."""
+    app = build()
+    install(app.log, settings.log.level)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    sock = bind(settings.http.host, settings.http.port)
+    if prepare:
+        await migrate.apply(app.db.pool.dsn, app.migrations)
+    server = await app.listen(sock)
+    starting = loop.create_task(_start(app, prepare=prepare, told=told), name="start")
+    stopping = loop.create_task(stop.wait(), name="stop")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and starting.exception() is not None:
+        log.critical("the start failed", exc_info=starting.exception())
+        stop.set()
+    await stop.wait()
+    await _end(app, server, starting, settings)
+    return 1 if starting.done() and not starting.cancelled() and starting.exception() else 0
+
+
+async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> None:
+    await app.start()
+    if prepare:
+        for seed in app.plugins.declared("seeds"):
+            log.info("%s", await seed())
+    gc.collect()
+    gc.freeze()  # what lives from here on is the app itself: later collections need not walk it
+    told(app)
+    log.info("ready: version %s, python %s", version("vurksha"), sys.version.split()[0])
+
+
+async def _end(app: App, server: asyncio.Server, starting: "asyncio.Task[None]", settings: Settings) -> None:
+    """Unready at once, serve a little longer, finish what is under way, leave (RELIABILITY 4.10)."""
+    app.health.reasons.add("draining")
+    app.entry.draining = True
+    if starting.done() and not starting.exception():
+        await asyncio.sleep(settings.stop.drain)
+    starting.cancel()
+    server.close()
+    await app.stop(settings.stop.finish)
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """On uvloop."""
+    return uvloop.run(main)

@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis and the caches: the only places that speak to them."""

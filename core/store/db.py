@@ -1,0 +1,175 @@
+"""PostgreSQL as services see it: a read, a command, or a transaction that carries its events.
+
+`Tx.emit` is the only way to emit. SQL is a constant beside the method that runs it, typed LiteralString so that no
+f-string gets in.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString
+
+import asyncpg
+import orjson
+
+from core.context import remaining
+from core.errors import IN_PROGRESS, KEY_REUSED, SESSION_EXPIRED, UNAVAILABLE, Problem
+from core.events.model import Event
+from core.events.outbox import INSERT_EVENTS, encode
+from core.store.pool import Connection, Pool, PoolTimeout
+
+Row = asyncpg.Record
+READ = 1.5
+WRITE = 3.0
+"""Seconds a statement may take (RELIABILITY 3)."""
+
+BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+"""Server errors after which the connection is of no use: 08*, 53*, 57*, 25006, 28*, 3D*."""
+UNREACHABLE = (
+    *BROKEN,
+    OSError,
+    TimeoutError,
+    PoolTimeout,
+    asyncpg.InterfaceError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+"""What means that the database, not the request, is at fault: answered 503, never 500 or 401."""
+
+
+REFUSAL = "VK000"
+"""SQLSTATE with which our own SQL functions refuse; MESSAGE is the reason, DETAIL its JSON."""
+KERNEL_REFUSALS = {"KEY_REUSED": KEY_REUSED, "IN_PROGRESS": IN_PROGRESS, "SESSION_ENDED": SESSION_EXPIRED}
+
+
+class Refused(Exception):
+    """An SQL function of ours refused; nothing was changed. The service maps `reason` to its own error."""
+
+    def __init__(self, reason: str, detail: Any) -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
+
+
+class Tx:
+    """One open transaction and the events that its commit will announce."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.events: list[Event] = []
+
+    async def fetch(self, sql: LiteralString, *args: object) -> list[Row]:
+        """All rows."""
+        return await (await self._connection.statement(sql)).fetch(*args, timeout=remaining(WRITE))
+
+    async def fetchrow(self, sql: LiteralString, *args: object) -> Row | None:
+        """The first row."""
+        return await (await self._connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
+
+    async def fetchval(self, sql: LiteralString, *args: object) -> Any:
+        """The first column of the first row."""
+        return await (await self._connection.statement(sql)).fetchval(*args, timeout=remaining(WRITE))
+
+    async def execute(self, sql: LiteralString, *args: object) -> int:
+        """Run it; the number of rows it touched."""
+        statement = await self._connection.statement(sql)
+        await statement.fetch(*args, timeout=remaining(WRITE))
+        return int((statement.get_statusmsg() or "0").split()[-1])
+
+    async def executemany(self, sql: LiteralString, args: Iterable[tuple[object, ...]]) -> None:
+        """Run it once per tuple, in one round trip."""
+        await (await self._connection.statement(sql)).executemany(args, timeout=remaining(WRITE))
+
+    def emit(self, event: Event) -> None:
+        """Announce an event: its outbox row is written by this commit, or not at all."""
+        self.events.append(event)
+
+
+class Db:
+    """The pool, as an object that services hold before it is open."""
+
+    def __init__(self, pool: Pool, *, acquire: float = 0.3) -> None:
+        self.pool, self._acquire = pool, acquire
+        self.on_events: Callable[[], None] = lambda: None
+        """Called after a commit that wrote events: the relay's wake-up."""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of one's own, for the kernel's workers and migrations. Services use the methods below."""
+        try:
+            connection = await self.pool.acquire(self._acquire)
+        except UNREACHABLE as error:
+            raise Problem(UNAVAILABLE) from error
+        broken = True
+        try:
+            yield connection
+            broken = False
+        except asyncpg.PostgresError as error:
+            broken = connection.is_in_transaction() or isinstance(error, BROKEN)
+            raise _translated(error) from error
+        except UNREACHABLE as error:
+            raise Problem(UNAVAILABLE) from error
+        except Exception:  # the block's own: the connection is sound once its transaction was rolled back
+            broken = connection.is_in_transaction()
+            raise
+        finally:
+            self.pool.release(connection, broken=broken)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """READ COMMITTED. Commits at the end of the block, events included; any exception rolls all of it back."""
+        async with self.connection() as connection:
+            tx = Tx(connection)
+            async with connection.transaction():
+                yield tx
+                if tx.events:
+                    await tx.fetchval(INSERT_EVENTS, *encode(tx.events))
+        if tx.events:
+            self.on_events()
+
+    async def fetch(self, sql: LiteralString, *args: object) -> list[Row]:
+        """All rows of one read."""
+        async with self.connection() as connection:
+            return await (await connection.statement(sql)).fetch(*args, timeout=remaining(READ))
+
+    async def fetchrow(self, sql: LiteralString, *args: object) -> Row | None:
+        """The first row of one read."""
+        async with self.connection() as connection:
+            return await (await connection.statement(sql)).fetchrow(*args, timeout=remaining(READ))
+
+    async def fetchval(self, sql: LiteralString, *args: object) -> Any:
+        """One value of one read."""
+        async with self.connection() as connection:
+            return await (await connection.statement(sql)).fetchval(*args, timeout=remaining(READ))
+
+    async def command(self, sql: LiteralString, *args: object) -> Row | None:
+        """One SQL function that changes things and writes its own outbox rows: one round trip, one transaction."""
+        async with self.connection() as connection:
+            row = await (await connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
+        self.on_events()
+        return row
+
+    async def reachable(self) -> bool:
+        """Whether a query is answered within 200 ms."""
+        try:
+            async with asyncio.timeout(0.2):
+                return bool(await self.fetchval("SELECT true"))
+        except (Problem, TimeoutError):
+            return False
+
+
+def _translated(error: asyncpg.PostgresError) -> Exception:
+    """A database error as services know it."""
+    if getattr(error, "sqlstate", None) == REFUSAL:
+        reason, detail = str(error.args[0]), getattr(error, "detail", None)
+        if reason in KERNEL_REFUSALS:
+            return Problem(KERNEL_REFUSALS[reason])
+        return Refused(reason, orjson.loads(detail) if detail else {})
+    return Problem(UNAVAILABLE) if isinstance(error, UNREACHABLE) else error

@@ -1,0 +1,55 @@
+"""Several replicas on one machine: identical processes on one port, and a new one for each that dies (DESIGN 5)."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from core.cli import with_servers
+from core.settings import Secret, Settings
+from core.store.embedded import Embedded
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+HEALTHY_AFTER = 10.0
+"""Seconds: a replica that lived this long failed by accident, not by nature."""
+log = logging.getLogger("core.supervisor")
+
+
+async def supervise(settings: Settings, replicas: int) -> int:
+    """Run until SIGTERM or Ctrl-C; replicas get SIGTERM then and are waited for."""
+    stop, embedded = asyncio.Event(), Embedded()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        ready = await with_servers(settings, embedded)
+        env = os.environ | _urls(ready)
+        await asyncio.gather(*(_keep(env, stop) for _ in range(replicas)))
+    finally:
+        await embedded.stop()
+    return 0
+
+
+def _urls(settings: Settings) -> dict[str, str]:
+    """What the children need to find the parent's servers."""
+    given: dict[str, Secret | None] = {"DATABASE_URL": settings.postgres.url, "REDIS_URL": settings.redis.url}
+    return {name: url.reveal() for name, url in given.items() if url is not None}
+
+
+async def _keep(env: dict[str, str], stop: asyncio.Event) -> None:
+    """One place in the row of replicas, filled again whenever it is empty."""
+    clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+    while not stop.is_set():
+        began = clock()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "core", "serve", env=env, start_new_session=True)
+        ended, stopping = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            if process.returncode is None:
+                process.terminate()
+            await ended
+            return
+        log.error("replica %d ended with %s: starting another", process.pid, process.returncode)
+        pause = FIRST_PAUSE if clock() - began > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
+        await asyncio.sleep(pause)

@@ -1,0 +1,56 @@
+"""What the cart declares to the kernel."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.hookspecs import hookimpl
+from core.http.routing import Route
+from core.jobs import Job
+from core.plugins import Kernel, Manifest
+from core.services import Provided
+from plugins.cart.copies import Copies
+from plugins.cart.ports import CARTS
+from plugins.cart.routes import CartRoutes
+from plugins.cart.service import CartService
+from plugins.product.ports import CATALOG
+
+HOUR = 3600.0
+
+
+class CartPlugin:
+    """The cart."""
+
+    manifest = Manifest(name="cart", version="1.0.0", schema="carts", requires=("product",))
+
+    def __init__(self) -> None:
+        self._service: CartService
+        self._copies: Copies
+
+    @hookimpl
+    def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
+        """The carts."""
+        self._copies = Copies(kernel.redis)
+        self._service = CartService(kernel.db, self._copies, kernel.services.get(CATALOG))
+        return (Provided(CARTS, self._service),)
+
+    @hookimpl
+    def routes(self) -> Sequence[Route]:
+        """/cart."""
+        return CartRoutes(self._service).table()
+
+    @hookimpl
+    def migrations(self) -> Path:
+        """Schema `carts`."""
+        return Path(__file__).parent / "migrations"
+
+    @hookimpl
+    def jobs(self) -> Sequence[Job]:
+        """Clean-up, and copies that Redis did not take (on every replica: each knows its own)."""
+        return (
+            Job(name="cart.expire", every=HOUR, run=self._service.expire, single=True),
+            Job(name="cart.make_good", every=1.0, run=self._copies.make_good),
+        )
+
+
+plugin = CartPlugin

@@ -1,0 +1,40 @@
+"""What other domains may use of the cart.
+
+No event tells of a change: none of today's consumers would listen, and a row in the outbox for every tap on a plus sign
+would cost more than the tap. `cart.updated` (CONTRACT B.8) comes with its first consumer.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, LiteralString, Protocol
+
+from core.errors import Code
+from core.services import Port
+from core.types import UserId
+from plugins.product.ports import ProductId
+
+if TYPE_CHECKING:
+    from core.store.db import Db, Tx
+
+CART_FULL = Code("CART_FULL", 422, "The cart is full.")
+
+TAKE_LINES: Final[LiteralString] = "carts.take_lines"
+"""take_lines(p_user uuid, p_products uuid[], p_quantities integer[]): takes ordered quantities out of the cart.
+
+For the SQL function that places an order, in its own commit; call `Carts.forget` after it. It waits for the lock of the
+cart's row, writes nothing when none of the products is in the cart, and never refuses.
+"""
+
+
+class Carts(Protocol):
+    """Carts, for whoever turns one into something else."""
+
+    async def lines(self, db: "Db | Tx", user_id: UserId) -> Mapping[ProductId, int]:
+        """Quantities by product, in the order in which they were added, from PostgreSQL. Empty if there is no cart."""
+        ...
+
+    async def forget(self, user_id: UserId) -> None:
+        """Drop the copy after a commit that changed the cart by SQL. Does not fail when Redis is away."""
+        ...
+
+
+CARTS: Port[Carts] = Port("cart.carts")

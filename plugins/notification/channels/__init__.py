@@ -1,0 +1,1 @@
+"""One module per provider, and `build`, which puts together those that the settings name."""

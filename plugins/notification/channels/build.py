@@ -1,0 +1,120 @@
+"""Channels from settings. What is switched on but not set up is a mistake in production and journalled elsewhere."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from core.settings import BadSettings, Secret
+from core.types import utc_now
+from plugins.notification.channels.fcm import Fcm, ServiceAccount
+from plugins.notification.channels.http import Http
+from plugins.notification.channels.in_turn import InTurn
+from plugins.notification.channels.journal import Journal, Journaled
+from plugins.notification.channels.sms import Gateway, Msg91
+from plugins.notification.channels.smtp import SECURITY, Server, Smtp
+from plugins.notification.ports import Channel, Medium
+from plugins.notification.settings import NotificationSettings
+from plugins.notification.templates import SIGN_IN_CODE, TEMPLATES
+
+NEEDED = {
+    Medium.PUSH: "notification.fcm_service_account is not set",
+    Medium.SMS: "notification.msg91_authkey and notification.sms_gateway_key are not set: one of the two is needed",
+    Medium.EMAIL: "notification.smtp_host is not set",
+}
+
+
+@attrs.frozen
+class Channels:
+    """The channels of the media that are switched on, and the session they share."""
+
+    http: Http
+    by_medium: Mapping[Medium, Channel]
+
+    @property
+    def sms(self) -> Channel:
+        """For one-time codes."""
+        return self.by_medium.get(Medium.SMS) or InTurn(())
+
+
+def build(settings: NotificationSettings, *, development: bool, data_dir: Path) -> Channels:
+    """Raises BadSettings with every mistake. Nothing is opened yet."""
+    mistakes: list[str] = []
+    http = Http(settings.call_timeout)
+    media = _media(settings, mistakes)
+    makers: Mapping[Medium, Callable[[], Channel | None]] = {
+        Medium.PUSH: lambda: _push(settings, http, mistakes),
+        Medium.SMS: lambda: _sms(settings, http, mistakes),
+        Medium.EMAIL: lambda: _email(settings, mistakes),
+    }
+    made = {medium: makers[medium]() for medium in media}
+    if development:
+        journal = Journal(data_dir / "messages.jsonl", utc_now)
+        found: dict[Medium, Channel] = {m: Journaled(journal, channel) for m, channel in made.items()}
+    else:
+        found = {medium: channel for medium, channel in made.items() if channel is not None}
+        mistakes += [f"{NEEDED[m]}, or take {m.value} out of notification.media" for m in media if m not in found]
+        if Medium.SMS not in media:
+            mistakes.append("notification.media must hold sms in production: sign-in codes go that way")
+    if mistakes:
+        raise BadSettings(mistakes)
+    return Channels(http, found)
+
+
+def _media(settings: NotificationSettings, mistakes: list[str]) -> list[Medium]:
+    unknown = [m for m in settings.media if m not in {*Medium}]
+    mistakes += [f"notification.media: {name!r} is not one of {', '.join(Medium)}" for name in unknown]
+    return [medium for medium in Medium if medium in settings.media]
+
+
+def _push(settings: NotificationSettings, http: Http, mistakes: list[str]) -> Channel | None:
+    if settings.fcm_service_account is None:
+        return None
+    try:
+        account = ServiceAccount.read(settings.fcm_service_account.reveal())
+    except ValueError as error:
+        mistakes.append(f"notification.fcm_service_account {error}")
+        return None
+    return Fcm(http, account, url=settings.fcm_url, token_url=settings.google_token_url)
+
+
+def _sms(settings: NotificationSettings, http: Http, mistakes: list[str]) -> Channel | None:
+    providers: list[Channel] = []
+    if settings.msg91_authkey is not None:
+        templates = dict(part.split("=", 1) for part in settings.msg91_templates if "=" in part)
+        missing = [name for name in (SIGN_IN_CODE, *TEMPLATES) if name not in templates]
+        if missing:
+            mistakes.append(f"notification.msg91_templates lacks {', '.join(missing)}")
+        authkey = settings.msg91_authkey.reveal()
+        providers.append(Msg91(http, url=settings.msg91_url, authkey=authkey, templates=templates))
+    if settings.sms_gateway_key is not None:
+        if not settings.sms_gateway_url:
+            mistakes.append("notification.sms_gateway_url is not set")
+        providers.append(Gateway(http, url=settings.sms_gateway_url, key=settings.sms_gateway_key.reveal()))
+    return InTurn(providers) if providers else None
+
+
+def _email(settings: NotificationSettings, mistakes: list[str]) -> Channel | None:
+    if not settings.smtp_host:
+        return None
+    if settings.smtp_security not in SECURITY:
+        mistakes.append(f"notification.smtp_security is not one of {', '.join(SECURITY)}")
+    if settings.smtp_security == "none" and settings.smtp_user:
+        mistakes.append("notification.smtp_security must be starttls or tls where a password is sent")
+    return Smtp(
+        Server(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            security=settings.smtp_security,
+            user=settings.smtp_user,
+            password=_text(settings.smtp_password),
+            ca_file=settings.smtp_ca_file,
+            timeout=settings.call_timeout,
+            sender=settings.email_from,
+            unsubscribe=settings.email_unsubscribe,
+        )
+    )
+
+
+def _text(secret: Secret | None) -> str:
+    return secret.reveal() if secret is not None else ""

@@ -1,0 +1,118 @@
+"""Wiring: the service, its consumers and routes, one courier per medium, and the housekeeping."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from core.events.model import Subscription
+from core.hookspecs import hookimpl
+from core.http.health import HealthCheck
+from core.http.routing import Route
+from core.jobs import Job
+from core.plugins import Kernel, Manifest
+from core.services import Provided
+from core.tasks import Tasks
+from plugins.notification import routes, subscribers
+from plugins.notification.channels.build import build
+from plugins.notification.codes import CodesBySms
+from plugins.notification.outgoing import Deliveries
+from plugins.notification.sending import Courier, Pace
+from plugins.notification.service import NotificationService
+from plugins.notification.settings import NotificationSettings
+from plugins.user.ports import CODE_SENDER, USERS
+
+HOUR = 3600.0
+STOP_BUDGET = 8.0
+"""Seconds that the couriers get to finish what is under way: the slowest send and its mark."""
+LATE = 300
+"""Seconds a due delivery may wait before the health page says so."""
+
+
+class NotificationPlugin:
+    """The notification domain."""
+
+    manifest = Manifest(
+        name="notification",
+        version="1.0.0",
+        schema="notifications",
+        requires=("order", "user"),
+        settings=NotificationSettings,
+    )
+
+    @hookimpl
+    def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
+        """The way of one-time codes to phones."""
+        self._settings = settings = kernel.section(NotificationSettings)
+        self._channels = build(settings, development=kernel.settings.development, data_dir=kernel.data_dir)
+        users = kernel.services.get(USERS)
+        media = tuple(self._channels.by_medium)
+        pace = Pace(
+            concurrency=settings.concurrency,
+            lease=settings.lease,
+            poll=settings.poll,
+            slowest=2 * settings.call_timeout,
+        )
+        self._couriers = [Courier(m, c, kernel.db, users, pace) for m, c in self._channels.by_medium.items()]
+        self._service = NotificationService(kernel.db, users, media)
+        self._service.on_deliveries = self._poke
+        self._deliveries = Deliveries(kernel.db)
+        return (Provided(CODE_SENDER, CodesBySms(self._channels.sms)),)
+
+    def _poke(self) -> None:
+        for courier in self._couriers:
+            courier.poke()
+
+    @hookimpl
+    def migrations(self) -> Path:
+        """The schema `notifications`."""
+        return Path(__file__).parent / "migrations"
+
+    @hookimpl
+    def routes(self) -> Sequence[Route]:
+        """CONTRACT section 0, 34 to 41, and deleting."""
+        return routes.routes(self._service)
+
+    @hookimpl
+    def subscriptions(self) -> Sequence[Subscription]:
+        """Orders, payments, deleted accounts."""
+        return subscribers.subscriptions(self._service)
+
+    @hookimpl
+    def jobs(self) -> Sequence[Job]:
+        """Deleting what is old."""
+        return (Job(name="notification.housekeeping", every=HOUR, run=self._housekeep, single=True),)
+
+    async def _housekeep(self) -> None:
+        await self._service.housekeep(self._settings.keep_entries_days, self._settings.keep_deliveries_days)
+
+    @hookimpl
+    def health_checks(self) -> Sequence[HealthCheck]:
+        """Whether messages leave."""
+        return (HealthCheck(name="deliveries", check=self._not_late),)
+
+    async def _not_late(self) -> None:
+        waited = await self._deliveries.oldest_due(tuple(self._channels.by_medium))
+        if waited > LATE:
+            raise RuntimeError(f"messages have been waiting for {waited:.0f} s")
+
+    @hookimpl
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """The providers' session, and the couriers, which finish what they hold before it closes."""
+        return self._serving()
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        tasks = Tasks()
+        async with self._channels.http.opened():
+            for courier in self._couriers:
+                _ = tasks.forever(f"notification {courier.medium}", courier.run)
+            try:
+                yield
+            finally:
+                for courier in self._couriers:
+                    await courier.stop(STOP_BUDGET / len(self._couriers))
+                await tasks.stop(1.0)
+
+
+plugin = NotificationPlugin

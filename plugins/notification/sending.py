@@ -1,0 +1,191 @@
+"""Couriers: they claim deliveries, send them outside any transaction, and mark what became of each."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from uuid import UUID
+
+import attrs
+import orjson
+
+from core.errors import Problem
+from core.store.db import Db
+from core.types import UserId
+from plugins.notification.models import Claimed, wait_before_next
+from plugins.notification.outgoing import Deliveries
+from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Temporary
+from plugins.notification.templates import TEMPLATES, VARIABLES
+from plugins.user.ports import Contact, Users
+
+log = logging.getLogger(__name__)
+
+COMMIT_GAP = 0.05
+"""Seconds from the wake-up, which comes just before the commit, to the first look."""
+MARK_TRIES = 5
+MARK_PAUSE = 0.5
+"""Seconds between the tries to mark: all of them end well inside the lease."""
+
+
+@attrs.frozen(kw_only=True)
+class Pace:
+    """How a courier works: messages at a time, and seconds of lease, poll, and of one send at its slowest."""
+
+    concurrency: int
+    lease: float
+    poll: float
+    slowest: float
+
+
+class Courier:
+    """Carries the deliveries of one medium. One on each replica; leases keep them apart."""
+
+    def __init__(self, medium: Medium, channel: Channel, db: Db, users: Users, pace: Pace) -> None:
+        self.medium, self._channel, self._pace = medium, channel, pace
+        self._db, self._deliveries, self._users = db, Deliveries(db), users
+        self._awake = asyncio.Event()
+        self._busy = asyncio.Lock()
+
+    def poke(self) -> None:
+        """There may be something to carry."""
+        self._awake.set()
+
+    async def stop(self, budget: float) -> None:
+        """Claim nothing more, and wait at most `budget` seconds until what is under way has been marked."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(budget):
+                await self._busy.acquire()  # never given back: the loop ends here
+
+    async def run(self) -> None:
+        """Carry for ever. A database that is away is waited for."""
+        while True:
+            carried = 0
+            async with self._busy:
+                try:
+                    carried = await self.round()
+                except Problem as problem:
+                    log.warning("%s deliveries wait for the database: %s", self.medium, problem.code.name)
+            if carried < self._pace.concurrency:
+                await self._rest()
+
+    async def round(self) -> int:
+        """Claim as many as may be under way at once, and carry them; how many there were."""
+        started = time.monotonic()
+        lease, claimed = await self._deliveries.claim(self.medium, self._pace.concurrency, self._pace.lease)
+        contacts = await self._contacts(claimed)
+        last_start = started + self._pace.lease - self._pace.slowest
+        async with asyncio.TaskGroup() as group:
+            for delivery in claimed:
+                to = _address(self.medium, delivery, contacts.get(delivery.user_id))
+                group.create_task(self._carry(delivery, lease, to, last_start))
+        return len(claimed)
+
+    async def _contacts(self, claimed: list[Claimed]) -> Mapping[UserId, Contact]:
+        if self.medium is Medium.PUSH or not claimed:
+            return {}
+        return await self._users.contacts(self._db, {d.user_id for d in claimed})
+
+    async def _carry(self, delivery: Claimed, lease: UUID, to: str | None, last_start: float) -> None:
+        """Send one and mark it. What cannot be marked is found again when its lease ends: that is the one repeat."""
+        try:
+            sent = await self._send(delivery, to, last_start)
+        except NotSent as problem:
+            await self._mark(partial(self._not_sent, delivery, lease, problem))
+        else:
+            if sent is not None:
+                await self._mark(partial(self._deliveries.sent, delivery.id, sent))
+
+    async def _not_sent(self, delivery: Claimed, lease: UUID, problem: NotSent) -> None:
+        wait = wait_before_next(delivery.attempts, problem.retry_after) if isinstance(problem, Temporary) else None
+        if wait is not None:
+            await self._deliveries.waits(delivery.id, lease, wait, problem.reason)
+        else:
+            dead = isinstance(problem, Permanent) and problem.dead_address
+            await self._deliveries.failed(delivery.id, lease, problem.reason, dead_device=dead)
+        log.warning(
+            "%s delivery %s: %s said %s at attempt %d, %s",
+            self.medium,
+            delivery.id,
+            problem.provider,
+            problem.reason,
+            delivery.attempts,
+            "given up" if wait is None else f"next in {wait:.0f} s",
+        )
+
+    async def _send(self, delivery: Claimed, to: str | None, last_start: float) -> Sent | None:
+        """None when this process slept through its lease: another has the delivery now."""
+        if delivery.expires_in <= 0:
+            raise Permanent("none", "expired")
+        if to is None:
+            raise Permanent("none", "no_address")
+        message = _message(self.medium, delivery, to)
+        if time.monotonic() > last_start:
+            return None
+        try:
+            return await self._channel.send(message)
+        except NotSent:
+            raise
+        except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
+            log.error("the %s channel failed with %s", self.medium, type(error).__name__)  # noqa: TRY400
+            raise Temporary(self.medium, "internal") from None
+
+    async def _mark(self, write: Callable[[], Awaitable[None]]) -> None:
+        """The database may be away just now; a few tries, well inside the lease, save most repeats."""
+        for left in reversed(range(MARK_TRIES)):
+            try:
+                await write()
+            except Problem:
+                if not left:
+                    log.warning("a %s delivery could not be marked and may be repeated", self.medium)
+                    return
+                await asyncio.sleep(MARK_PAUSE)
+            else:
+                return
+
+    async def _rest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.poll):
+                await self._awake.wait()
+                await asyncio.sleep(COMMIT_GAP)
+        self._awake.clear()
+
+
+def _address(medium: Medium, delivery: Claimed, contact: Contact | None) -> str | None:
+    if medium is Medium.PUSH:
+        return delivery.token
+    if contact is None:
+        return None
+    return contact.phone if medium is Medium.SMS else contact.email
+
+
+def _message(medium: Medium, delivery: Claimed, to: str) -> Message:
+    """The text as it is now; the app's own data goes with a push only (CONTRACT B.7)."""
+    template = TEMPLATES[delivery.template]
+    words = {name: delivery.variables.get(name, "") for name in VARIABLES}
+    data: dict[str, str] = {}
+    text = template.email
+    if medium is Medium.PUSH:
+        text = template.body
+        data = {
+            "notificationId": str(delivery.entry_id),
+            "type": template.type.value,
+            "actionType": template.action.value,
+            "actionData": orjson.dumps({"orderId": delivery.variables["orderId"]}).decode(),
+        }
+    elif medium is Medium.SMS:
+        text = template.sms
+        # A rupee sign would turn the whole text into UCS-2 with 70 characters a part instead of 160 (3GPP TS 23.038).
+        words = {name: word.replace("₹", "Rs. ") for name, word in words.items()}
+    return Message(
+        key=str(delivery.id),
+        medium=medium,
+        to=to,
+        template=delivery.template,
+        title=template.title.format_map(words),
+        text=text.format_map(words),
+        variables=words,
+        data=data,
+        expires_in=delivery.expires_in,
+    )

@@ -1,0 +1,135 @@
+"""The rules of the list, the devices and the preferences, and what an event turns into."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from core.errors import not_found
+from core.events.model import EventMeta
+from core.http.routing import Pagination
+from core.store.db import Db, Tx
+from core.types import UserId, uuid7
+from plugins.notification.models import Delivery, Entry, Preferences
+from plugins.notification.outgoing import Deliveries
+from plugins.notification.ports import Medium
+from plugins.notification.queries import Inbox
+from plugins.notification.templates import LIFETIME, TEMPLATES
+from plugins.user.ports import Users
+
+BATCH = 1_000
+"""Rows that one housekeeping statement deletes at most."""
+
+
+class NotificationService:
+    """Entries for everyone, deliveries for those who want them."""
+
+    def __init__(self, db: Db, users: Users, media: Sequence[Medium]) -> None:
+        self._inbox, self._deliveries = Inbox(db), Deliveries(db)
+        self._users = users
+        self._media = tuple(media)
+        self.on_deliveries: Callable[[], None] = lambda: None
+        """Called when deliveries were written: the couriers' wake-up."""
+
+    async def announce(
+        self, tx: Tx, user: UserId, template: str, variables: Mapping[str, str], meta: EventMeta
+    ) -> None:
+        """Write the owner's entry, whatever the settings, and a delivery per medium that the owner wants.
+
+        A repeat, and an event about an account that is gone, write nothing. `variables` hold the words and `orderId`.
+        """
+        contact = (await self._users.contacts(tx, [user])).get(user)
+        if contact is None:
+            return
+        text = TEMPLATES[template]
+        entry = Entry(
+            id=uuid7(),
+            user_id=user,
+            event_id=meta.event_id,
+            type=text.type,
+            title=text.title.format_map(variables),
+            body=text.body.format_map(variables),
+            action_type=text.action,
+            action_data={"orderId": variables["orderId"]},
+            created_at=meta.occurred_at,
+        )
+        if not await self._inbox.add(tx, entry):
+            return
+        preferences, devices = await self._inbox.reach(tx, user)
+        media = preferences.media(entry.type, [m for m in self._media if contact.email or m is not Medium.EMAIL])
+        await self._deliveries.add(tx, _fan_out(entry, template, variables, media, devices), LIFETIME)
+        self.on_deliveries()
+
+    async def erase(self, tx: Tx, user: UserId) -> None:
+        """Forget a customer: entries, devices, preferences, messages on their way."""
+        await self._inbox.erase(tx, user)
+
+    async def page(
+        self, user: UserId, page: int, limit: int, *, unread: bool
+    ) -> tuple[list[dict[str, Any]], Pagination]:
+        """Newest first. A page past the end is empty."""
+        entries, total = await self._inbox.page(user, limit, (page - 1) * limit, unread=unread)
+        return entries, Pagination(page=page, limit=limit, total=total)
+
+    async def unread(self, user: UserId) -> int:
+        """How many entries wait to be read."""
+        return await self._inbox.unread(user)
+
+    async def read(self, user: UserId, entry: UUID) -> None:
+        """Mark one as read, again if need be; raises RES_001 when it is not the customer's."""
+        if not await self._inbox.mark_read(user, entry):
+            raise not_found("Notification")
+
+    async def read_all(self, user: UserId) -> int:
+        """Mark all as read; how many were not."""
+        return await self._inbox.mark_all_read(user)
+
+    async def delete(self, user: UserId, entry: UUID) -> None:
+        """Take one off the list; raises RES_001 when it is not the customer's."""
+        if not await self._inbox.delete(user, entry):
+            raise not_found("Notification")
+
+    async def clear(self, user: UserId) -> int:
+        """Empty the list; how many there were."""
+        return await self._inbox.clear(user)
+
+    async def register(self, user: UserId, token: str, platform: str) -> None:
+        """From now on the device is this customer's, whoever signed in on it before."""
+        await self._inbox.register(user, uuid7(), token, platform)
+
+    async def unregister(self, user: UserId, token: str) -> None:
+        """Send nothing to the device any more. Doing it twice, or for an unknown token, changes nothing."""
+        await self._inbox.deactivate(user, token)
+
+    async def preferences(self, user: UserId) -> Preferences:
+        """The customer's choices; reading them writes nothing."""
+        return await self._inbox.preferences(user)
+
+    async def change_preferences(self, user: UserId, changes: dict[str, bool]) -> Preferences:
+        """Set the named switches and leave the others."""
+        return await self._inbox.change(user, changes)
+
+    async def housekeep(self, entry_days: int, delivery_days: int) -> None:
+        """Delete what nobody will look at again, in bounded batches."""
+        while await self._inbox.delete_old(entry_days, BATCH) == BATCH:
+            pass
+        while await self._deliveries.delete_done(delivery_days, BATCH) == BATCH:
+            pass
+
+
+def _fan_out(
+    entry: Entry, template: str, variables: Mapping[str, str], media: Sequence[Medium], devices: Sequence[UUID]
+) -> list[Delivery]:
+    """One delivery per medium; for push one per device."""
+    return [
+        Delivery(
+            id=uuid7(),
+            user_id=entry.user_id,
+            entry_id=entry.id,
+            medium=medium,
+            device_id=device,
+            template=template,
+            variables=variables,
+        )
+        for medium in media
+        for device in (devices if medium is Medium.PUSH else (None,))
+    ]

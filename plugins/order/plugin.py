@@ -1,0 +1,85 @@
+"""Wiring of the order domain."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.events.model import Subscription
+from core.hookspecs import hookimpl
+from core.http.routing import Route
+from core.jobs import Job
+from core.plugins import Kernel, Manifest
+from core.services import Provided
+from plugins.cart.ports import CARTS
+from plugins.order import commands as order_commands
+from plugins.order import routes as order_routes
+from plugins.order import subscribers as order_subscribers
+from plugins.order.models import OrderSettings
+from plugins.order.placing import Placing
+from plugins.order.service import OrderService
+from plugins.product.ports import CATALOG
+from plugins.user.ports import ADDRESSES
+
+SWEEP_SECONDS = 15
+NUMBERS_SECONDS = 6 * 3600
+
+
+class OrderPlugin:
+    """Orders: placing, reading, cancelling, moving on."""
+
+    manifest = Manifest(
+        name="order",
+        version="0.1.0",
+        schema="orders",
+        requires=("cart", "product", "user"),
+        settings=OrderSettings,
+    )
+
+    @hookimpl
+    def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
+        """Nobody calls orders; who cares listens to their events."""
+        self._kernel = kernel
+        catalog = kernel.services.get(CATALOG)
+        self._carts = kernel.services.get(CARTS)
+        self._orders = OrderService(db=kernel.db, catalog=catalog)
+        self._placing = Placing(
+            db=kernel.db,
+            catalog=catalog,
+            carts=self._carts,
+            addresses=kernel.services.get(ADDRESSES),
+            terms=kernel.section(OrderSettings),
+        )
+        return ()
+
+    @hookimpl
+    def routes(self) -> Sequence[Route]:
+        """See routes.py."""
+        return order_routes.routes(self._orders, self._placing)
+
+    @hookimpl
+    def subscriptions(self) -> Sequence[Subscription]:
+        """See subscribers.py."""
+        return order_subscribers.subscriptions(self._orders, self._carts)
+
+    @hookimpl
+    def migrations(self) -> Path:
+        """Schema orders."""
+        return Path(__file__).parent / "migrations"
+
+    @hookimpl
+    def jobs(self) -> Sequence[Job]:
+        """The sweep runs everywhere and shares its work by SKIP LOCKED; numbers are made by one replica at a time."""
+        return (
+            Job(name="order.expire", every=SWEEP_SECONDS, run=self._orders.expire),
+            Job(name="order.numbers", every=NUMBERS_SECONDS, run=self._orders.prepare_numbers, single=True),
+        )
+
+    @hookimpl
+    def commands(self) -> Sequence[click.Command]:
+        """`vurksha demo`."""
+        return (order_commands.demo_command(self._kernel),)
+
+
+plugin = OrderPlugin

@@ -1,0 +1,187 @@
+"""The door of the order domain: its error codes, and the events that it emits or listens to.
+
+The codes of stock and prices are the catalogue's.
+
+Every event carries `order_number`, `amount` in rupees and `user_id` beside its own payload (CONTRACT B.8).
+"""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+import attrs
+
+from core.errors import Code
+from core.events.model import Event
+
+CANNOT_CANCEL = Code("BIZ_002", 422, "This order can no longer be cancelled.")
+CART_EMPTY = Code("BIZ_003", 422, "There is nothing to order.")
+MINIMUM_NOT_MET = Code("BIZ_006", 422, "The order is below the minimum amount.")
+COUPON_INVALID = Code("BIZ_007", 422, "This coupon is not valid.")
+CANNOT_MOVE = Code("ORDER_STATUS", 409, "The order cannot go to this status from where it is.")
+
+
+@attrs.frozen(kw_only=True)
+class OrderedItem:
+    """One line of an order. `price` is per unit, in rupees."""
+
+    product_id: UUID
+    quantity: int
+    price: float
+
+
+@attrs.frozen(kw_only=True)
+class OrderCreated(Event):
+    """An order was placed.
+
+    `delivery_address` is JSON text with city, state and pin code only: an event may end as a dead letter, which must
+    not hold an address (RELIABILITY 2). Who needs all of it asks for the order.
+    """
+
+    event_type: ClassVar[str] = "order.created"
+    aggregate_type: ClassVar[str] = "order"
+    aggregate_key: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    items: list[OrderedItem]
+    total_amount: float
+    payment_method: str
+    delivery_address: str
+
+
+@attrs.frozen(kw_only=True)
+class OrderConfirmed(Event):
+    """The shop will deliver: the order is paid, or is paid at the door."""
+
+    event_type: ClassVar[str] = "order.confirmed"
+    aggregate_type: ClassVar[str] = "order"
+    aggregate_key: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    confirmed_at: datetime
+    estimated_delivery: datetime
+
+
+@attrs.frozen(kw_only=True)
+class OrderShipped(Event):
+    """The order is on its way."""
+
+    event_type: ClassVar[str] = "order.shipped"
+    aggregate_type: ClassVar[str] = "order"
+    aggregate_key: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    shipped_at: datetime
+    tracking_id: str | None
+    delivery_partner_id: str | None
+
+
+@attrs.frozen(kw_only=True)
+class OrderDelivered(Event):
+    """The order arrived. `delivered_to` is the city, for the reason given at OrderCreated."""
+
+    event_type: ClassVar[str] = "order.delivered"
+    aggregate_type: ClassVar[str] = "order"
+    aggregate_key: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    delivered_at: datetime
+    delivered_to: str
+
+
+@attrs.frozen(kw_only=True)
+class OrderCancelled(Event):
+    """The order will not be delivered; its stock is back. `refund_initiated`: RefundDue was emitted with it."""
+
+    event_type: ClassVar[str] = "order.cancelled"
+    aggregate_type: ClassVar[str] = "order"
+    aggregate_key: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    cancelled_at: datetime
+    reason: str
+    refund_initiated: bool
+
+
+@attrs.frozen(kw_only=True)
+class RefundDue(Event):
+    """Money is held for an order that is cancelled: it was paid before, or its payment arrived too late.
+
+    Emitted once a payment. Whoever moves money answers it with `payment.refunded`.
+    """
+
+    event_type: ClassVar[str] = "order.refund_due"
+    aggregate_type: ClassVar[str] = "order"
+    aggregate_key: ClassVar[str] = "order_id"
+
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    payment_id: UUID
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class PaymentInitiated(Event):
+    """An online payment is awaited for a new order."""
+
+    event_type: ClassVar[str] = "payment.initiated"
+    aggregate_type: ClassVar[str] = "payment"
+    aggregate_key: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    method: str
+
+
+@attrs.frozen(kw_only=True)
+class PaymentCompleted(Event):
+    """The provider captured the money. Emitted by whoever verified that with the provider, never by a client's word."""
+
+    event_type: ClassVar[str] = "payment.completed"
+    aggregate_type: ClassVar[str] = "payment"
+    aggregate_key: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    transaction_id: str
+    completed_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class PaymentFailed(Event):
+    """The provider refused the payment. The order stays payable until it expires."""
+
+    event_type: ClassVar[str] = "payment.failed"
+    aggregate_type: ClassVar[str] = "payment"
+    aggregate_key: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    reason: str
+    failed_at: datetime

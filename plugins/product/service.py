@@ -1,0 +1,188 @@
+"""What the shop shows, from memory; and the port through which other domains see it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+import orjson
+
+from core.errors import UNAVAILABLE, Problem, not_found
+from core.store.cache import Cache
+from core.store.db import Tx
+from plugins.product.catalogue import Catalogue
+from plugins.product.feed import Feed
+from plugins.product.listing import Sort, Wanted, choose, family, ordered
+from plugins.product.models import Banner, Category, Entry, like, normal
+from plugins.product.ports import ProductId, ProductView
+from plugins.product.queries import CatalogueReads, CatalogueWrites
+
+MOST_FOUND = 500
+"""Products that a search answers; nobody pages further."""
+REMEMBERED = 60.0
+"""Seconds that the ids of a search are kept (CONTRACT B.9)."""
+MOST_FEATURED = 10
+
+
+@attrs.frozen(kw_only=True)
+class Ask:
+    """A list that somebody asked for. Without `sort` a search is in order of likeness, any other list newest first."""
+
+    page: int
+    limit: int
+    categories: tuple[str, ...] = ()
+    """Names, slugs or ids; a product must be in all of them."""
+    search: str = ""
+    sort: Sort | None = None
+    descending: bool = True
+    wanted: Wanted = Wanted()
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """A page of a list. `lasting`: whether it may be kept until one of its products changes."""
+
+    entries: Sequence[Entry]
+    total: int
+    lasting: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Shelf:
+    """A category with what belongs to it."""
+
+    category: Category
+    count: int
+    children: list[Category]
+    parent: Category | None
+
+
+class Shop:
+    """Public reads. Each raises Problem(UNAVAILABLE) once memory is too old; none but a search touches the database."""
+
+    def __init__(self, catalogue: Catalogue, reads: CatalogueReads, cache: Cache) -> None:
+        self.catalogue, self._reads, self._cache = catalogue, reads, cache
+
+    async def page(self, ask: Ask) -> Page:
+        """One page of products."""
+        self.catalogue.require_fresh()
+        words, lasting = normal(ask.search), True
+        if words:
+            found, lasting = await self._found(words)
+            if ask.sort is not None:
+                found = ordered(found, ask.sort, descending=ask.descending)
+        else:
+            found = self.catalogue.on_sale(ask.sort or Sort.NEWEST, descending=ask.descending)
+        fitting = choose(found, self._wanted(ask))
+        start = (ask.page - 1) * ask.limit
+        return Page(entries=fitting[start : start + ask.limit], total=len(fitting), lasting=lasting)
+
+    def _wanted(self, ask: Ask) -> Wanted:
+        if not ask.categories:
+            return ask.wanted
+        families = [family(self.catalogue.categories.values(), word) for word in ask.categories]
+        return attrs.evolve(ask.wanted, categories=frozenset.intersection(*families))
+
+    async def _found(self, words: str) -> tuple[Sequence[Entry], bool]:
+        """What a search finds, best first; while the database is away, what contains the words, and not for keeping."""
+
+        async def load() -> bytes:
+            ids = await self._reads.search(words, like(words), MOST_FOUND)
+            return orjson.dumps(ids)
+
+        try:
+            raw = await self._cache.get("search", f"{self.catalogue.fingerprint}:{words}", REMEMBERED, load)
+        except Problem as problem:
+            if problem.code.status < UNAVAILABLE.status:
+                raise
+            popular = self.catalogue.on_sale(Sort.POPULARITY, descending=True)
+            return [entry for entry in popular if words in entry.product.words], False
+        known = (self.catalogue.entries.get(UUID(found)) for found in orjson.loads(raw))
+        return [entry for entry in known if entry is not None and entry.on_sale], True
+
+    def featured(self) -> Sequence[Entry]:
+        """At most ten, in stock, the best sold first."""
+        self.catalogue.require_fresh()
+        popular = self.catalogue.on_sale(Sort.POPULARITY, descending=True)
+        return [entry for entry in popular if entry.product.is_featured and entry.stock > 0][:MOST_FEATURED]
+
+    def product(self, product_id: UUID) -> Entry:
+        """One product that is on sale; raises NOT_FOUND."""
+        self.catalogue.require_fresh()
+        entry = self.catalogue.entries.get(product_id)
+        if entry is None or not entry.on_sale:
+            raise not_found("Product")
+        return entry
+
+    def category_of(self, entry: Entry) -> Category:
+        """The category of a product on sale."""
+        return self.catalogue.categories[entry.product.category_id]
+
+    def shelves(self) -> list[Shelf]:
+        """The active categories of the top level, in their order."""
+        self.catalogue.require_fresh()
+        return [self._shelf(c) for c in self.catalogue.categories.values() if c.is_active and c.parent_id is None]
+
+    def shelf(self, slug: str) -> Shelf:
+        """One active category by its slug; raises NOT_FOUND."""
+        self.catalogue.require_fresh()
+        for category in self.catalogue.categories.values():
+            if category.is_active and category.slug == slug.casefold():
+                return self._shelf(category)
+        raise not_found("Category")
+
+    def _shelf(self, category: Category) -> Shelf:
+        known = self.catalogue.categories
+        children = [c for c in known.values() if c.is_active and c.parent_id == category.id]
+        ids = {category.id, *(child.id for child in children)}
+        shown = self.catalogue.on_sale(Sort.NEWEST, descending=True)
+        return Shelf(
+            category=category,
+            count=sum(entry.product.category_id in ids for entry in shown),
+            children=children,
+            parent=known.get(category.parent_id) if category.parent_id else None,
+        )
+
+    def banners(self, position: str) -> tuple[list[Banner], datetime | None]:
+        """What is shown at a position now, and when that will change by the clock."""
+        self.catalogue.require_fresh()
+        now = self.catalogue.now()
+        here = [banner for banner in self.catalogue.banners if banner.position == position]
+        edges = [edge for b in here for edge in (b.starts_at, b.ends_at) if edge is not None and edge > now]
+        return [banner for banner in here if banner.shown(now)], min(edges, default=None)
+
+
+class SharedCatalogue:
+    """The port `CATALOG`."""
+
+    def __init__(self, catalogue: Catalogue, feed: Feed, writes: CatalogueWrites) -> None:
+        self._catalogue, self._feed, self._writes = catalogue, feed, writes
+
+    @property
+    def revision(self) -> int:
+        """See the port."""
+        return self._catalogue.revision
+
+    def find(self, product_id: ProductId) -> ProductView | None:
+        """See the port."""
+        return self._catalogue.find(product_id)
+
+    def many(self, ids: Collection[ProductId]) -> Mapping[ProductId, ProductView]:
+        """See the port."""
+        return self._catalogue.many(ids)
+
+    async def refresh(self) -> None:
+        """See the port."""
+        await self._feed.refresh()
+
+    def sold(self, levels: Mapping[ProductId, int]) -> None:
+        """See the port."""
+        self._feed.sold(levels)
+
+    async def give_back(
+        self, tx: Tx, lines: Mapping[ProductId, int], reason: str, reference: UUID
+    ) -> Mapping[ProductId, int]:
+        """See the port."""
+        ids = sorted(lines)
+        levels = await self._writes.give_back(tx, ids, [lines[key] for key in ids], reason, reference)
+        return {key: level for key, level in zip(ids, levels, strict=True) if level is not None}

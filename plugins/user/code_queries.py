@@ -1,0 +1,112 @@
+"""SQL of one-time codes: sending, using, the queue to the providers, the guard against misuse."""
+
+from uuid import UUID
+
+import attrs
+
+from core.store.db import Db, Row
+
+
+@attrs.frozen
+class Message:
+    """One sealed code on its way; `expires_in` is in seconds."""
+
+    challenge: UUID
+    phone: str
+    sealed: bytes = attrs.field(repr=False)
+    expires_in: int
+
+
+# users.send_code: challenges_phone for the cool-down and the phone's limits, challenges_device, code_counters' key.
+SEND = """
+SELECT retry_in, queued FROM users.send_code(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+"""
+
+# users.verify_code: challenges_live, challenges_phone, the accounts' unique phone, sessions_open.
+VERIFY = """
+SELECT outcome, is_new, id, phone, name, email, profile_image_url, role, is_verified, created_at
+FROM users.verify_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+"""
+
+# code_messages_due. The new time of the next attempt is the lease: another worker leaves the row alone until then.
+CLAIM = """
+UPDATE users.code_messages m SET attempts = m.attempts + 1, next_attempt_at = clock_timestamp() + interval '15 seconds'
+WHERE m.challenge_id IN (
+    SELECT d.challenge_id FROM users.code_messages d
+    WHERE d.next_attempt_at <= clock_timestamp() AND d.expires_at > clock_timestamp()
+    ORDER BY d.next_attempt_at FOR UPDATE SKIP LOCKED LIMIT $1)
+RETURNING m.challenge_id, m.phone, m.sealed,
+          ceil(extract(epoch FROM m.expires_at - clock_timestamp()))::integer AS expires_in
+"""
+
+# The primary key.
+DELIVERED = "DELETE FROM users.code_messages WHERE challenge_id = $1"
+
+# The primary key. 2, 4, 8 ... seconds, so that a code has five tries within its first minute.
+RETRY = """
+UPDATE users.code_messages
+SET next_attempt_at = clock_timestamp() + make_interval(secs => least(60, power(2, attempts)))
+WHERE challenge_id = $1
+"""
+
+# The whole table: it holds what was not sent within five minutes.
+DROP_EXPIRED = "DELETE FROM users.code_messages WHERE expires_at <= clock_timestamp()"
+
+# challenges_age.
+GUARD = """
+WITH seen AS (
+    SELECT count(*) AS sent, count(c.claimed_at) AS used FROM users.challenges c
+    WHERE c.created_at > clock_timestamp() - interval '10 minutes'
+), before AS (
+    SELECT g.strict_until > clock_timestamp() AS strict FROM users.code_guard g
+)
+UPDATE users.code_guard SET strict_until = clock_timestamp() + make_interval(mins => $3)
+FROM seen, before WHERE seen.sent >= $1 AND seen.used * 100 < seen.sent * $2
+RETURNING NOT before.strict AS began
+"""
+
+
+class Codes:
+    """Challenges and their messages."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    async def send(self, *args: object) -> Row:
+        """Run users.send_code; its arguments are named in the migration. Raises Refused(TOO_MANY_CODES)."""
+        row = await self._db.command(SEND, *args)
+        assert row is not None  # noqa: S101  a function with OUT parameters always answers one row
+        return row
+
+    async def verify(self, *args: object) -> Row:
+        """Run users.verify_code; its arguments are named in the migration."""
+        row = await self._db.command(VERIFY, *args)
+        assert row is not None  # noqa: S101  as above
+        return row
+
+    async def claim(self, limit: int) -> list[Message]:
+        """Take messages that are due, for fifteen seconds."""
+        async with self._db.transaction() as tx:
+            rows = await tx.fetch(CLAIM, limit)
+        return [Message(r["challenge_id"], r["phone"], r["sealed"], r["expires_in"]) for r in rows]
+
+    async def delivered(self, challenge: UUID) -> None:
+        """A provider has it, or nobody can ever send it: forget it."""
+        async with self._db.transaction() as tx:
+            await tx.execute(DELIVERED, challenge)
+
+    async def retry(self, challenge: UUID) -> None:
+        """No provider took it: wait longer than last time."""
+        async with self._db.transaction() as tx:
+            await tx.execute(RETRY, challenge)
+
+    async def drop_expired(self) -> int:
+        """Forget messages that came to their end unsent; how many."""
+        async with self._db.transaction() as tx:
+            return await tx.execute(DROP_EXPIRED)
+
+    async def guard(self, sends: int, percent: int, minutes: int) -> bool:
+        """Turn sending strict when too few codes are used; whether that has just begun."""
+        async with self._db.transaction() as tx:
+            return bool(await tx.fetchval(GUARD, sends, percent, minutes))

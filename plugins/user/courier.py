@@ -1,0 +1,82 @@
+"""Takes queued codes to the sender: every replica works on the one queue in PostgreSQL (RELIABILITY 4.5)."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+from core.errors import Problem
+from plugins.user.code_queries import Codes, Message
+from plugins.user.codes import CodeBook
+from plugins.user.ports import CodeSender
+
+log = logging.getLogger(__name__)
+
+POLL = 1.0
+AT_ONCE = 40
+"""Hand-overs under way per replica: a provider that hangs holds up nobody else's code."""
+SEND_LIMIT = 8.0
+"""Seconds for one hand-over: below the lease, above the three that each of two providers is given."""
+
+
+class Courier:
+    """The worker and its wake-up."""
+
+    def __init__(self, codes: Codes, book: CodeBook) -> None:
+        self._codes, self._book = codes, book
+        self._wake = asyncio.Event()
+        self._flying = 0
+
+    def poke(self) -> None:
+        """There is something to send."""
+        self._wake.set()
+
+    async def run(self, sender: CodeSender) -> None:
+        """Send for ever: at once when poked, else every second."""
+        self._flying = 0
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                free = AT_ONCE - self._flying
+                messages = await self._claim(free) if free else []
+                for message in messages:
+                    self._flying += 1
+                    group.create_task(self._carry(sender, message))
+                if not free or len(messages) < free:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), POLL)
+
+    async def _claim(self, limit: int) -> Sequence[Message]:
+        try:
+            return await self._codes.claim(limit)
+        except Problem:
+            log.warning("the queue of codes could not be read")
+            return ()
+
+    async def _carry(self, sender: CodeSender, message: Message) -> None:
+        """Hand one over and settle it. If that fails the lease runs out and somebody tries again: at most one repeat."""
+        try:
+            if await self._hand_over(sender, message):
+                await self._codes.delivered(message.challenge)
+            else:
+                await self._codes.retry(message.challenge)
+        except Problem:
+            log.warning("the queue of codes could not be written")
+        finally:
+            self._flying -= 1
+            self._wake.set()
+
+    async def _hand_over(self, sender: CodeSender, message: Message) -> bool:
+        """Whether the message is done with. Neither phone nor code reaches the log."""
+        try:
+            code = self._book.open(message.challenge.bytes, message.sealed)
+        except ValueError:
+            log.error("a queued code was sealed with another pepper and was dropped")  # noqa: TRY400  nothing more to say
+            return True
+        try:
+            async with asyncio.timeout(SEND_LIMIT):
+                await sender.send(message.phone, code, message.expires_in)
+        except Exception as error:  # noqa: BLE001  a provider's client may raise anything
+            log.warning("a code could not be handed over: %s", type(error).__name__)
+            return False
+        return True

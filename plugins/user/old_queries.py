@@ -1,0 +1,39 @@
+"""SQL that deletes what no rule looks at any more."""
+
+from typing import LiteralString
+
+BATCH = 5000
+"""Rows per statement, so that none comes near its time limit."""
+
+# challenges_age. A day's failures and sends are counted from these rows; their messages go with them.
+OLD_CHALLENGES = """
+DELETE FROM users.challenges WHERE id IN (
+    SELECT c.id FROM users.challenges c WHERE c.created_at < clock_timestamp() - interval '2 days' LIMIT $1)
+"""
+
+# The whole table: one row per address and number prefix of the last days.
+OLD_COUNTERS = """
+DELETE FROM users.code_counters WHERE (scope, subject) IN (
+    SELECT c.scope, c.subject FROM users.code_counters c
+    WHERE c.opened < extract(epoch FROM clock_timestamp() - interval '2 days') LIMIT $1)
+"""
+
+# sessions_rotated. Ended or not, a session that was not used for thirty days is long past its idle bound.
+OLD_SESSIONS = """
+DELETE FROM users.sessions WHERE id IN (
+    SELECT s.id FROM users.sessions s WHERE s.rotated_at < clock_timestamp() - interval '30 days' LIMIT $1)
+"""
+
+# refresh_tokens_age. The current token of an open session is younger than the idle bound.
+OLD_TOKENS = """
+DELETE FROM users.refresh_tokens WHERE hash IN (
+    SELECT t.hash FROM users.refresh_tokens t WHERE t.issued_at < clock_timestamp() - interval '30 days' LIMIT $1)
+"""
+
+# revocations_at. The feed looks back for the life of an access token.
+OLD_REVOCATIONS = """
+DELETE FROM users.revocations WHERE seq IN (
+    SELECT r.seq FROM users.revocations r WHERE r.at < clock_timestamp() - interval '1 day' LIMIT $1)
+"""
+
+OLD: tuple[LiteralString, ...] = (OLD_CHALLENGES, OLD_COUNTERS, OLD_SESSIONS, OLD_TOKENS, OLD_REVOCATIONS)

@@ -1,0 +1,97 @@
+"""Signing in: a code is sent to a phone, the code used once makes an account and a session (RELIABILITY 4.5)."""
+
+from collections.abc import Callable
+
+from core.auth import TokenIssuer
+from core.context import cause
+from core.errors import RATE_LIMITED, Problem
+from core.store.db import Refused
+from core.types import uuid7
+from plugins.user.code_queries import Codes
+from plugins.user.codes import CodeBook, new_code
+from plugins.user.models import PURPOSE_LOGIN, Device, SignedIn, TokenPair, address_key, phone_prefix
+from plugins.user.ports import OTP_EXPIRED, OTP_INVALID
+from plugins.user.queries import account
+from plugins.user.settings import UserSettings
+from plugins.user.tokens import RefreshToken, new_salt
+
+MAX_AGENT = 300
+
+
+class SignIn:
+    """Two calls, each one SQL function: one round trip, one transaction. Phones are in the normal form."""
+
+    def __init__(
+        self, codes: Codes, book: CodeBook, settings: UserSettings, tokens: TokenIssuer, poke: Callable[[], None]
+    ) -> None:
+        self._codes, self._book, self._tokens, self._poke = codes, book, tokens, poke
+        self._send_limits = (
+            settings.code_lifetime,
+            settings.code_cooldown,
+            settings.sends_per_phone_hour,
+            settings.sends_per_phone_day,
+            settings.sends_per_device_hour,
+            settings.sends_per_address_hour,
+            settings.sends_per_prefix_hour,
+            settings.sends_per_second,
+            settings.sends_per_day,
+            settings.strict_divisor,
+        )
+        self._verify_limits = settings.code_attempts, settings.code_failures_per_hour, settings.code_failures_per_day
+        self._session_limits = settings.refresh_idle_days, settings.refresh_absolute_days, settings.max_sessions
+        self.code_lifetime = settings.code_lifetime
+
+    async def send(self, phone: str, device: Device, client: str) -> int:
+        """Queue a code for the phone, known or not; the seconds until the next may be asked for.
+
+        Within the cool-down nothing is sent. Raises RATE_LIMITED with the seconds to wait.
+        """
+        challenge, code = uuid7(), new_code()
+        try:
+            row = await self._codes.send(
+                challenge,
+                phone,
+                PURPOSE_LOGIN,
+                self._book.fingerprint(phone, PURPOSE_LOGIN, code),
+                self._book.seal(challenge.bytes, code),
+                device.id,
+                address_key(client),
+                phone_prefix(phone),
+                *self._send_limits,
+            )
+        except Refused as refused:
+            wait = int(refused.detail["retryIn"])
+            raise Problem(RATE_LIMITED, "Too many codes were asked for. Please wait.", retry_after=wait) from None
+        if row["queued"]:
+            self._poke()
+        return int(row["retry_in"])
+
+    async def verify(self, phone: str, code: str, device: Device, client: str, agent: str) -> SignedIn:
+        """Use a code: a session, and at the first time the account. Emits user.created v1.
+
+        Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
+        """
+        user_id, session_id, refresh = uuid7(), uuid7(), RefreshToken.new()
+        row = await self._codes.verify(
+            phone,
+            PURPOSE_LOGIN,
+            self._book.fingerprint(phone, PURPOSE_LOGIN, code),
+            *self._verify_limits,
+            user_id,
+            session_id,
+            refresh.hash,
+            new_salt(),
+            device.id,
+            device.name,
+            device.kind,
+            client,
+            agent[:MAX_AGENT],
+            *self._session_limits,
+            uuid7(),
+            cause.get().correlation_id,
+        )
+        if row["outcome"] != "OK":
+            raise Problem(OTP_EXPIRED if row["outcome"] == "EXPIRED" else OTP_INVALID)
+        access = self._tokens.issue(row["id"], session_id, row["role"])
+        pair = TokenPair(access_token=access, refresh_token=refresh.text, expires_in=self._tokens.lifetime)
+        return SignedIn(account=account(row, active=True), is_new=row["is_new"], tokens=pair)

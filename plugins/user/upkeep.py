@@ -1,0 +1,35 @@
+"""What has to be looked at or thrown away from time to time."""
+
+import logging
+
+from core.store.db import Db
+from plugins.user.code_queries import Codes
+from plugins.user.old_queries import BATCH, OLD
+from plugins.user.settings import UserSettings
+
+log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """The domain's periodic jobs; each runs on one replica at a time."""
+
+    def __init__(self, db: Db, codes: Codes, settings: UserSettings) -> None:
+        self._db, self._codes = db, codes
+        self._guard = settings.strict_sends, settings.strict_percent, settings.strict_minutes
+
+    async def clean(self) -> None:
+        """Delete what no rule looks at any more."""
+        for statement in OLD:
+            deleted = BATCH
+            while deleted == BATCH:
+                async with self._db.transaction() as tx:
+                    deleted = await tx.execute(statement, BATCH)
+
+    async def watch(self) -> None:
+        """Forget codes that came to their end unsent, and be strict while codes go out and are not used.
+
+        Who asks for codes that nobody uses spends the shop's money on messages (RELIABILITY 4.5).
+        """
+        await self._codes.drop_expired()
+        if await self._codes.guard(*self._guard):
+            log.error("too few of the codes that were sent are used: sending is strict for %d minutes", self._guard[2])

@@ -1,0 +1,128 @@
+"""Habits that a reader may count on in every file."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.code import files, tree
+
+CODE = files("core", "plugins")
+SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP)\s")
+RUNS_SQL = {"fetch", "fetchrow", "fetchval", "execute", "executemany", "command"}
+ASKS_THE_ENVIRONMENT = {"core/cli.py", "core/supervisor.py"}
+"""The program hands it to the settings and to its replicas; nobody else looks."""
+BOUND_TO_A_LOOP = {
+    "create_pool",
+    "connect",
+    "Pool",
+    "Redis",
+    "ClientSession",
+    "Queue",
+    "Semaphore",
+    "Event",
+    "Condition",
+}
+
+
+def spots(nodes: Iterator[ast.expr | ast.stmt], path: Path) -> list[str]:
+    return [f"{path}:{node.lineno}" for node in nodes]
+
+
+def built_sql(path: Path) -> Iterator[ast.expr]:
+    """Strings put together while running that read like SQL."""
+    for node in ast.walk(tree(path)):
+        parts: list[ast.AST] = []
+        if isinstance(node, ast.JoinedStr):
+            parts = list(node.values)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+            parts = [node.left]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+            parts = [node.func.value]
+        texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        if isinstance(node, ast.expr) and any(SQL.search(text) for text in texts):
+            yield node
+
+
+def unnamed_sql(path: Path) -> Iterator[ast.expr]:
+    """Calls that run SQL which is neither a constant nor a name."""
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        if node.func.attr in RUNS_SQL and isinstance(node.args[0], ast.JoinedStr | ast.BinOp | ast.Call):
+            yield node
+
+
+@pytest.mark.parametrize("path", CODE, ids=str)
+def test_sql_is_literal(path: Path) -> None:
+    assert spots(built_sql(path), path) + spots(unnamed_sql(path), path) == []
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    found = [
+        f"{path}:{node.lineno}"
+        for path in CODE
+        if str(path) not in ASKS_THE_ENVIRONMENT
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "putenv")
+    ]
+    assert found == []
+
+
+def test_only_the_commands_print() -> None:
+    found = [
+        f"{path}:{node.lineno}"
+        for path in CODE
+        if path.name not in ("__main__.py", "cli.py", "commands.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert found == []
+
+
+def opened_at_import(path: Path) -> Iterator[ast.stmt]:
+    """Module-level variables that hold a pool, a client or anything else that belongs to one loop."""
+    for node in tree(path).body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.Call):
+            called = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
+            if called in BOUND_TO_A_LOOP:
+                yield node
+
+
+def kept_at_import(path: Path) -> Iterator[ast.stmt]:
+    """Module-level containers that begin empty, and so are there to be filled while running."""
+    for node in tree(path).body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        empty = isinstance(value, ast.Dict) and not value.keys
+        empty = empty or (isinstance(value, ast.List) and not value.elts)
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and not value.args:
+            empty = value.func.id in ("dict", "list", "set", "deque", "defaultdict")
+        if empty:
+            yield node
+
+
+def test_importing_opens_and_keeps_nothing() -> None:
+    found = [spot for path in CODE for spot in spots(opened_at_import(path), path) + spots(kept_at_import(path), path)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "breach"),
+    [
+        (built_sql, 'sql = f"SELECT {column} FROM t"'),
+        (built_sql, 'sql = "DELETE FROM %s" % table'),
+        (built_sql, 'sql = "UPDATE {} SET x = 1".format(table)'),
+        (unnamed_sql, "db.fetch(BEGIN + rest)"),
+        (opened_at_import, "pool = asyncpg.create_pool(dsn)"),
+        (kept_at_import, "seen: dict[str, int] = {}"),
+        (kept_at_import, "waiting = deque()"),
+    ],
+)
+def test_these_rules_catch_a_breach(rule: object, breach: str, tmp_path: Path) -> None:
+    planted = tmp_path / "breach.py"
+    planted.write_text(breach + "\n")
+    assert callable(rule)
+    assert list(rule(planted))

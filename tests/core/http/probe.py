@@ -1,0 +1,172 @@
+"""A small plugin that declares one route of every kind, for tests of the kernel alone."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import attrs
+
+from core.auth import SESSIONS, Principal, Role
+from core.errors import SESSION_EXPIRED, Problem
+from core.hookspecs import hookimpl
+from core.http.fields import ManyOf, Text, Whole
+from core.http.routing import (
+    ADMIN,
+    LIVE_USER,
+    PUBLIC,
+    USER,
+    Cache,
+    Call,
+    Encoded,
+    Pagination,
+    Repeat,
+    Reply,
+    Route,
+)
+from core.plugins import Kernel, Manifest
+from core.services import Provided
+from core.store.db import Db, Tx
+
+
+@attrs.frozen(kw_only=True)
+class Line:
+    """A line of an echo."""
+
+    product_id: UUID
+    quantity: Annotated[int, Whole(1, 99)]
+
+
+@attrs.frozen(kw_only=True)
+class Echo:
+    """What is sent back."""
+
+    name: Annotated[str, Text(1, 20)]
+    lines: Annotated[list[Line], ManyOf(0, 3)] = attrs.field(factory=list)
+    amount: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Search:
+    """A query."""
+
+    page: Annotated[int, Whole(1, 1000)] = 1
+    limit: Annotated[int, Whole(1, 100)] = 20
+    organic: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Said:
+    """An answer."""
+
+    text: str
+
+
+class Gate:
+    """Sessions that tests end by hand."""
+
+    def __init__(self) -> None:
+        self.ended: set[UUID] = set()
+        self.role = Role.CUSTOMER
+
+    async def require(self, source: Tx | Db, principal: Principal) -> Role:
+        """As stored."""
+        assert await source.fetchval("SELECT true")
+        if principal.session_id in self.ended:
+            raise Problem(SESSION_EXPIRED)
+        return self.role
+
+    def revoked(self, session_id: UUID) -> bool:
+        """From memory."""
+        return session_id in self.ended
+
+
+class ProbePlugin:
+    """Keeps a number that keyed requests raise, and a version that cached answers depend on."""
+
+    manifest: ClassVar = Manifest(name="probe", version="1.0.0", schema="probes")
+
+    def __init__(self) -> None:
+        self.gate, self.version, self.computed = Gate(), 0, 0
+
+    @hookimpl
+    def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
+        """Sessions."""
+        self.db = kernel.db
+        return [Provided(SESSIONS, self.gate)]
+
+    @hookimpl
+    def migrations(self) -> Path:
+        """One table."""
+        return Path(__file__).parent / "probe_migrations"
+
+    @hookimpl
+    def routes(self) -> list[Route]:
+        """One of every kind."""
+
+        def route(method: str, path: str, handler: Any, policy: Any = PUBLIC, **more: Any) -> Route:
+            return Route(method=method, path=path, handler=handler, policy=policy, answer=Said, summary=path, **more)
+
+        return [
+            route("GET", "/probe/hello", self.hello, query=Search, paged=True),
+            route("GET", "/probe/cached", self.cached, query=Search, cache=Cache(max_age=30), private=False),
+            route("GET", "/probe/things/special", self.special),
+            route("GET", "/probe/things/{thing_id:uuid}", self.thing),
+            route("GET", "/probe/words/{word}", self.word),
+            route("POST", "/probe/echo", self.echo, body=Echo, repeat=Repeat.NATURAL),
+            route("POST", "/probe/add", self.add, USER, body=Echo, repeat=Repeat.KEYED, status=201),
+            route("POST", "/probe/live", self.special, LIVE_USER, repeat=Repeat.NATURAL),
+            route("GET", "/probe/mine", self.mine, USER),
+            route("GET", "/probe/admin", self.mine, ADMIN),
+            route("GET", "/probe/boom", self.boom),
+            route("GET", "/probe/slow", self.slow, deadline=0.2),
+        ]
+
+    async def hello(self, call: Call[None, Search]) -> Reply:
+        """Paged."""
+        said = Said(text=f"{call.query.page} {call.query.limit} {call.query.organic} {call.client}")
+        return Reply(data=said, pagination=Pagination(call.query.page, call.query.limit, 45))
+
+    async def cached(self, call: Call[None, Search]) -> Reply:
+        """Kept while `version` stands."""
+        self.computed += 1
+        version = self.version
+        return Reply(data=Encoded(b'{"text":"%d %d"}' % (version, call.query.page)), valid=lambda: self.version == version)
+
+    async def special(self, _: Call[None, None]) -> Said:
+        """A fixed word beside a value."""
+        return Said(text="special")
+
+    async def thing(self, call: Call[None, None]) -> Said:
+        """A uuid."""
+        return Said(text=str(call.uuid("thing_id")))
+
+    async def word(self, call: Call[None, None]) -> Said:
+        """A text."""
+        return Said(text=call.text("word"))
+
+    async def echo(self, call: Call[Echo, None]) -> Said:
+        """The body."""
+        return Said(text=f"{call.body.name} {len(call.body.lines)}")
+
+    async def add(self, call: Call[Echo, None]) -> Said:
+        """One more row."""
+        await call.tx.execute("INSERT INTO probes.rows (name) VALUES ($1)", call.body.name)
+        count = await call.tx.fetchval("SELECT count(*) FROM probes.rows WHERE name = $1", call.body.name)
+        if call.body.name == "refused":
+            raise Problem(SESSION_EXPIRED)
+        return Said(text=f"{call.body.name} {count}")
+
+    async def mine(self, call: Call[None, None]) -> Said:
+        """Who asks."""
+        return Said(text=str(call.principal.user_id))
+
+    async def boom(self, _: Call[None, None]) -> Said:
+        """A fault of ours."""
+        raise RuntimeError("secret 123456")
+
+    async def slow(self, _: Call[None, None]) -> Said:
+        """Longer than its deadline."""
+        await asyncio.sleep(5)
+        return Said(text="never")

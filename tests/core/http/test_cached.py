@@ -1,0 +1,37 @@
+"""Encoded answers: kept while they are valid, told apart by query, answered 304."""
+
+from tests.core.http.conftest import Probe
+
+
+async def test_an_answer_is_computed_once_while_it_is_valid(probe: Probe) -> None:
+    before = probe.plugin.computed
+    answers = [await probe.get("/probe/cached?page=5") for _ in range(3)]
+    assert probe.plugin.computed == before + 1
+    assert {a.headers["ETag"] for a in answers} == {answers[0].headers["ETag"]}
+    assert len({a.json["requestId"] for a in answers}) == 3
+    assert answers[0].headers["Cache-Control"] == "public, max-age=30"
+
+
+async def test_a_client_that_knows_the_answer_gets_304_until_it_changes(probe: Probe) -> None:
+    etag = (await probe.get("/probe/cached?page=6")).headers["ETag"]
+    known = await probe.get("/probe/cached?page=6", headers={"If-None-Match": etag})
+    assert (known.status, known.body, known.headers["ETag"]) == (304, b"", etag)
+    probe.plugin.version += 1
+    changed = await probe.get("/probe/cached?page=6", headers={"If-None-Match": etag})
+    assert (changed.status, changed.data["text"]) == (200, f"{probe.plugin.version} 6")
+
+
+async def test_another_query_is_another_answer(probe: Probe) -> None:
+    assert (await probe.get("/probe/cached?page=7")).data != (await probe.get("/probe/cached?page=8")).data
+
+
+async def test_refusals_are_not_kept(probe: Probe) -> None:
+    assert (await probe.get("/probe/cached?page=0")).status == 400
+    assert (await probe.get("/probe/cached?page=0")).status == 400
+
+
+async def test_a_client_that_varies_queries_without_end_does_not_fill_the_memory(probe: Probe) -> None:
+    for n in range(4_100):
+        assert (await probe.get(f"/probe/cached?x={n}")).status == 200
+    endpoint, _ = probe.app.entry._table.find("GET", "/api/v1/probe/cached")  # noqa: SLF001  the bound is inside
+    assert len(endpoint._answers._kept) <= 4_096  # type: ignore[attr-defined]  # noqa: SLF001

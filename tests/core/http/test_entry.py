@@ -1,0 +1,157 @@
+"""HTTP as bytes: what must stay true below the routes, whatever aiohttp release parses it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from core.http import entry as entries
+from core.http.entry import check_aiohttp
+from tests.core.http.conftest import Probe
+
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+HELLO = b"GET /api/v1/probe/hello HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@asynccontextmanager
+async def connected(probe: Probe) -> AsyncIterator[Pair]:
+    place = urlsplit(probe.url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """One answer off a connection."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in head[1:] if line)
+    return int(head[0].split()[1]), headers, await reader.readexactly(int(headers.get("Content-Length", "0")))
+
+
+async def exchange(probe: Probe, raw: bytes) -> tuple[int, dict[str, str], bytes, bool]:
+    """The first answer to raw bytes, and whether the server closed the connection after it."""
+    async with connected(probe) as (reader, writer):
+        writer.write(raw)
+        status, headers, body = await answer(reader)
+        try:
+            async with asyncio.timeout(2.0 if "Connection" in headers else 0.1):
+                closed = await reader.read(1) == b""
+        except TimeoutError:
+            closed = False
+        return status, headers, body, closed
+
+
+async def test_a_connection_is_kept_and_pipelined_requests_are_answered_in_order(probe: Probe) -> None:
+    async with connected(probe) as (reader, writer):
+        for n in range(30):
+            writer.write(HELLO.replace(b"hello", b"hello?page=%d" % (n + 1)))
+        for n in range(30):
+            _, _, body = await answer(reader)
+            assert orjson.loads(body)["pagination"]["page"] == n + 1
+
+
+async def test_heads_and_bodies_may_come_in_pieces(probe: Probe) -> None:
+    raw = b'POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{"name":"a"}'
+    async with connected(probe) as (reader, writer):
+        for byte in raw:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await answer(reader))[0] == 200
+
+
+async def test_chunked_bodies_are_read(probe: Probe) -> None:
+    head = b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    status, _, body, _ = await exchange(probe, head + b'6\r\n{"name\r\n6\r\n":"a"}\r\n0\r\n\r\n')
+    assert (status, orjson.loads(body)["data"]) == (200, {"text": "a 0"})
+
+
+async def test_an_endless_chunked_body_is_cut_at_the_limit(probe: Probe) -> None:
+    head = b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    status, headers, _, closed = await exchange(probe, head + b"8000\r\n" + b"a" * 0x8000 + b"\r\n8000\r\n" + b"a" * 0x8000 + b"\r\n1\r\na\r\n")
+    assert (status, headers["Connection"], closed) == (413, "close", True)
+
+
+async def test_a_declared_length_over_the_limit_is_refused_unread(probe: Probe) -> None:
+    status, headers, _, closed = await exchange(probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+    assert (status, headers["Connection"], closed) == (413, "close", True)
+
+
+async def test_expect_continue_is_answered(probe: Probe) -> None:
+    async with connected(probe) as (reader, writer):
+        writer.write(b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 12\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b'{"name":"a"}')
+        assert (await answer(reader))[0] == 200
+
+
+async def test_another_expectation_is_417(probe: Probe) -> None:
+    status, _, body, _ = await exchange(probe, HELLO.replace(b"\r\n\r\n", b"\r\nExpect: miracles\r\n\r\n"))
+    assert (status, orjson.loads(body)["error"]["code"]) == (417, "EXPECTATION_FAILED")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"GET /api/v1/probe/hello HTTP/1.1\r\nHost: x\r\nBad Header: y\r\n\r\n",
+        b"GET /api/v1/probe/hello HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9_000 + b"\r\n\r\n",
+        b"GET /api/v1/probe/hello HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(200)) + b"\r\n",
+        b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_the_envelope_and_is_closed(probe: Probe, raw: bytes) -> None:
+    status, headers, body, closed = await exchange(probe, raw)
+    assert status in (400, 414, 431)
+    assert orjson.loads(body)["success"] is False
+    assert (headers["Connection"], closed) == ("close", True)
+
+
+async def test_http_1_0_and_connection_close_end_the_connection(probe: Probe) -> None:
+    for raw in (HELLO.replace(b"1.1", b"1.0"), HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")):
+        status, headers, _, closed = await exchange(probe, raw)
+        assert (status, headers["Connection"], closed) == (200, "close", True)
+
+
+async def test_a_get_with_a_body_does_not_confuse_the_next_request(probe: Probe) -> None:
+    async with connected(probe) as (reader, writer):
+        writer.write(HELLO.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nabcde") + HELLO)
+        assert (await answer(reader))[0] == 200
+        assert (await answer(reader))[0] == 200
+
+
+async def test_a_client_that_never_finishes_its_head_is_closed(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "HEAD_SECONDS", 0.2)
+    async with connected(probe) as (reader, writer):
+        began = time.monotonic()
+        writer.write(b"GET / HT")
+        assert await reader.read() == b""
+        assert time.monotonic() - began < 2
+
+
+async def test_a_client_that_never_finishes_its_body_is_answered(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "BODY_SECONDS", 0.1)
+    status, headers, _, _ = await exchange(probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    assert (status, headers["Connection"]) == (504, "close")
+
+
+async def test_a_client_that_leaves_while_it_is_served_harms_nobody(probe: Probe) -> None:
+    for _ in range(5):
+        async with connected(probe) as (_, writer):
+            writer.write(HELLO.replace(b"hello", b"slow"))
+            await writer.drain()
+    assert (await probe.get("/probe/hello")).status == 200
+    await asyncio.sleep(0.3)  # the abandoned handlers run into their deadline
+
+
+def test_the_private_names_of_aiohttp_are_where_we_expect_them() -> None:
+    check_aiohttp()

@@ -1,0 +1,153 @@
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from core.errors import UNAVAILABLE, Problem
+from core.store.db import Db
+from core.store.pool import Pool
+from core.store.redis import Redis
+from core.testing import TestApp
+from core.types import UserId
+from plugins.cart.copies import Copies
+from plugins.cart.models import Cart
+from plugins.cart.ports import CARTS, TAKE_LINES
+from plugins.cart.service import CartService
+from plugins.product.ports import Catalog, ProductId
+from tests.plugins.cart.conftest import NewProduct, Shopper
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+SQL = {"carts.take_lines": "SELECT carts.take_lines($1, $2, $3)"}
+REPRICE = "UPDATE products.products SET price_paise = $2 WHERE id = $1"
+WITHDRAW = "UPDATE products.products SET is_active = false WHERE id = $1"
+
+
+@pytest.fixture
+def service(app: TestApp, catalog: Catalog) -> CartService:
+    return CartService(app.db, Copies(app.redis), catalog)
+
+
+@pytest.fixture
+def without_redis(app: TestApp, catalog: Catalog) -> CartService:
+    return CartService(app.db, Copies(Redis("redis://127.0.0.1:1")), catalog)
+
+
+@pytest.fixture
+def without_database(app: TestApp, catalog: Catalog) -> CartService:
+    return CartService(Db(Pool(NOWHERE, size=1, warm=0, connect=0.5, server={})), Copies(app.redis), catalog)
+
+
+def lines(answer: bytes) -> dict[str, int]:
+    return {item["productId"]: item["quantity"] for item in orjson.loads(answer)["cart"]["items"]}
+
+
+def subtotal(answer: bytes) -> float:
+    found: float = orjson.loads(answer)["cart"]["subtotal"]
+    return found
+
+
+async def edit(db: Db, catalog: Catalog, sql: str, *args: object) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(sql, *args)  # type: ignore[arg-type]
+    await catalog.refresh()
+
+
+async def test_a_second_read_is_answered_from_the_copy(
+    service: CartService, without_database: CartService, shopper: Shopper, product: ProductId
+) -> None:
+    written = await service.add(shopper.user_id, product, 2)
+    assert await without_database.read(shopper.user_id) == written
+
+
+async def test_a_changed_price_shows_at_the_next_read(
+    service: CartService, without_database: CartService, db: Db, catalog: Catalog, shopper: Shopper, product: ProductId
+) -> None:
+    assert subtotal(await service.add(shopper.user_id, product, 2)) == 99
+    await edit(db, catalog, REPRICE, product, 6000)
+    assert subtotal(await without_database.read(shopper.user_id)) == 120
+    assert lines(await service.read(shopper.user_id)) == {str(product): 2}
+
+
+async def test_a_withdrawn_product_stays_and_can_only_be_removed(
+    service: CartService, db: Db, catalog: Catalog, shopper: Shopper, product: ProductId
+) -> None:
+    await service.add(shopper.user_id, product, 2)
+    await edit(db, catalog, WITHDRAW, product)
+    seen = orjson.loads(await service.read(shopper.user_id))["cart"]
+    assert (seen["items"][0]["available"], seen["subtotal"], seen["itemCount"]) == (False, 0, 2)
+    answer = await service.check(shopper.user_id)
+    assert (answer.valid, answer.items[0].available) == (False, 0)
+    for change in (service.add, service.put):
+        with pytest.raises(Problem) as refused:
+            await change(shopper.user_id, product, 1)
+        assert refused.value.code.name == "BIZ_001"
+    assert lines(await service.put(shopper.user_id, product, 0)) == {}
+
+
+async def test_without_redis_the_cart_works_from_the_database(
+    service: CartService, without_redis: CartService, shopper: Shopper, product: ProductId
+) -> None:
+    await service.add(shopper.user_id, product, 1)
+    await without_redis.add(shopper.user_id, product, 2)
+    assert lines(await without_redis.read(shopper.user_id)) == {str(product): 3}
+
+
+async def test_a_copy_is_compared_with_the_database_after_a_minute(
+    service: CartService, without_redis: CartService, app: TestApp, shopper: Shopper, product: ProductId
+) -> None:
+    user_id = shopper.user_id
+    await service.add(user_id, product, 1)
+    await without_redis.add(user_id, product, 4)
+    assert lines(await service.read(user_id)) == {str(product): 1}, "nobody told this replica"
+    await outdate(app, user_id)
+    assert lines(await service.read(user_id)) == {str(product): 5}
+
+
+async def test_with_the_database_away_an_older_copy_still_serves(
+    service: CartService, without_database: CartService, app: TestApp, shopper: Shopper, product: ProductId
+) -> None:
+    written = await service.add(shopper.user_id, product, 2)
+    await outdate(app, shopper.user_id)
+    assert await without_database.read(shopper.user_id) == written
+    with pytest.raises(Problem) as refused:
+        await without_database.add(shopper.user_id, product, 1)
+    assert refused.value.code == UNAVAILABLE
+
+
+async def outdate(app: TestApp, user_id: UserId) -> None:
+    """Make the user's copy one that was last confirmed two minutes ago."""
+    copies = Copies(app.redis)
+    found = await copies.get(user_id)
+    assert found is not None
+    old = Cart(version=found.version, lines={}, updated_at=datetime.now(UTC), read_at=time.time() - 120)
+    await copies.put(user_id, old, found.json, found.revision)
+
+
+async def test_a_hundred_parallel_adds_are_all_kept(
+    service: CartService, shopper: Shopper, new_product: NewProduct
+) -> None:
+    many = await new_product(stock=1000, most=99)
+    few = await new_product(stock=1000, most=40)
+    adds = [service.add(shopper.user_id, p, 1) for p in (many, few) for _ in range(50)]
+    done = await asyncio.gather(*adds, return_exceptions=True)
+    assert sum(isinstance(error, Problem) for error in done) == 10
+    assert lines(await service.read(shopper.user_id)) == {str(many): 50, str(few): 40}
+
+
+async def test_after_the_sql_of_an_order_the_copy_is_forgotten(
+    service: CartService, app: TestApp, shopper: Shopper, product: ProductId
+) -> None:
+    await service.add(shopper.user_id, product, 5)
+    await app.db.command(SQL[TAKE_LINES], shopper.user_id, [product], [2])  # type: ignore[arg-type]
+    carts = app.services.get(CARTS)
+    await carts.forget(shopper.user_id)
+    assert lines(await service.read(shopper.user_id)) == {str(product): 3}
+    assert dict(await carts.lines(app.db, shopper.user_id)) == {product: 3}
+    async with app.db.transaction() as tx:
+        assert dict(await carts.lines(tx, shopper.user_id)) == {product: 3}
+
+
+async def test_the_clean_up_runs(service: CartService) -> None:
+    await service.expire()

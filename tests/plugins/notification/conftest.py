@@ -1,0 +1,121 @@
+"""The domain's tables on a database of their own, without the other domains: their ports are stood in for."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+import pytest
+
+from core.events.model import EventMeta
+from core.store import migrate
+from core.store.db import Db, Tx
+from core.store.pool import Pool
+from core.types import UserId, uuid7
+from plugins.notification.ports import Medium, Message, NotSent, Sent
+from plugins.notification.sending import Courier, Pace
+from plugins.notification.service import NotificationService
+from plugins.user.ports import Contact
+
+ROOT = Path(__file__).resolve().parents[3]
+PACE = Pace(concurrency=8, lease=20, poll=1, slowest=6)
+
+
+class FakeUsers:
+    """The user domain's directory, in memory."""
+
+    def __init__(self) -> None:
+        self.known: dict[UserId, Contact] = {}
+
+    def add(self, *, email: str | None = "asha@example.com") -> UserId:
+        """Somebody new."""
+        user = UserId(uuid7())
+        phone = f"+9198{user.int % 10**8:08d}"
+        self.known[user] = Contact(phone=phone, email=email, name="Asha")
+        return user
+
+    async def contacts(self, tx: Tx | Db, ids: Collection[UserId]) -> Mapping[UserId, Contact]:
+        """The active ones."""
+        return {user: self.known[user] for user in ids if user in self.known}
+
+
+class FakeChannel:
+    """Keeps what it was given; raises what `failures` hold, one for each call, before it takes anything."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.failures: list[NotSent] = []
+        self.before: Callable[[Message], Awaitable[None]] | None = None
+        self.after: Callable[[Message], Awaitable[None]] | None = None
+
+    async def send(self, message: Message) -> Sent:
+        """Take it."""
+        if self.before:
+            await self.before(message)
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(message)
+        if self.after:
+            await self.after(message)
+        return Sent("fake", "ref-1")
+
+
+@attrs.frozen(kw_only=True)
+class Room:
+    """The service and what it stands on."""
+
+    db: Db
+    users: FakeUsers
+    service: NotificationService
+
+    def courier(self, medium: Medium, channel: object, pace: Pace = PACE) -> Courier:
+        """A worker, as one replica has."""
+        return Courier(medium, channel, self.db, self.users, pace)  # type: ignore[arg-type]
+
+    async def tell(self, user: UserId, template: str = "ORDER_PLACED", meta: EventMeta | None = None) -> EventMeta:
+        """What the bus does with an event."""
+        meta = meta or occurred(user)
+        order = str(uuid7())
+        words = {"orderId": order, "orderNumber": "VRK-2026-000001", "amount": "₹1,234.50", "expected": "soon", "refund": ""}
+        async with self.db.transaction() as tx:
+            await self.service.announce(tx, user, template, words, meta)
+        return meta
+
+    async def states(self, user: UserId) -> list[tuple[str, str, str | None]]:
+        """Medium, state and reason of each delivery."""
+        rows = await self.db.fetch(
+            "SELECT medium, state, reason FROM notifications.deliveries WHERE user_id = $1 ORDER BY medium, id", user
+        )
+        return [(row["medium"], row["state"], row["reason"]) for row in rows]
+
+    async def run_out(self, user: UserId) -> None:
+        """Time passes: whatever waits for this customer is due."""
+        await self.db.command("UPDATE notifications.deliveries SET next_attempt_at = now() WHERE user_id = $1", user)
+
+
+def occurred(user: UserId) -> EventMeta:
+    """An event's meta."""
+    return EventMeta(
+        event_id=uuid7(), aggregate_id=str(uuid7()), occurred_at=datetime.now(UTC), correlation_id="", user_id=user
+    )
+
+
+@pytest.fixture(scope="module")
+async def room(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[Room]:
+    """One database for a module, so that its couriers find no others' deliveries."""
+    dsn = await new_database()
+    folders = {"kernel": ROOT / "core/store/migrations", "notification": ROOT / "plugins/notification/migrations"}
+    await migrate.apply(dsn, migrate.read(folders))
+    pool = Pool(dsn, size=8, warm=1, connect=1.0, server={"timezone": "UTC"})
+    await pool.open()
+    db, users = Db(pool), FakeUsers()
+    yield Room(db=db, users=users, service=NotificationService(db, users, tuple(Medium)))
+    await pool.close()
+
+
+@pytest.fixture
+async def clean(room: Room) -> Room:
+    """The room with nothing on its way."""
+    async with room.db.transaction() as tx:
+        await tx.execute("DELETE FROM notifications.deliveries")
+    return room
