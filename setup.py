@@ -14,7 +14,7 @@ setup(
     package_data={"": ["*.sql", "*.toml", "*.html", "*.css", "*.js", "*.svg", "*.json", "py.typed"]},
     zip_safe=False,
     install_requires=[
-        # Pinned exactly: the entry before the router leans on a few private names of this release (ADR 9).
+        # Pinned exactly: the entry before the router leans on a few private names of this release (ADR 5).
         "aiohttp==3.14.5",
         "aio-pika~=10.2",
         "aiomonitor~=0.7.1",

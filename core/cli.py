@@ -18,7 +18,7 @@ from core.serve import run as run_loop
 from core.settings import BadSettings, Secret, Settings
 from core.store import migrate as migrations
 from core.store.embedded import Embedded
-from core.store.embedded_programs import EmbeddedError
+from core.store.embedded_process import EmbeddedError
 
 UNKNOWN = Secret("postgresql:///not-known-yet")
 """Stands in for a URL where a command needs none: printing routes opens no connection."""

@@ -32,6 +32,18 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
+def dump_json(value: object) -> bytes:
+    """JSON of plain values, ids and times; times end in Z."""
+    return orjson.dumps(value, default=_id_text, option=orjson.OPT_UTC_Z)
+
+
+def _id_text(value: object) -> str:
+    """The driver's ids are a subclass of UUID, which orjson does not take."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
 class Wire:
     """A cattrs converter with strict hooks; `is_text` for values that arrive as text."""
 
@@ -60,7 +72,7 @@ class Wire:
 
     def dump(self, value: object) -> bytes:
         """The JSON of an attrs instance."""
-        return orjson.dumps(self._converter.unstructure(value), option=orjson.OPT_UTC_Z)
+        return dump_json(self._converter.unstructure(value))
 
     def _register(self) -> None:
         converter, factory = self._converter, self._converter.register_structure_hook_factory
@@ -74,7 +86,7 @@ class Wire:
         ):
             converter.register_structure_hook(kind, read)
         converter.register_structure_hook_func(lambda t: t is object, lambda value, _: value)
-        factory(lambda t: isinstance(t, type) and issubclass(t, Enum), _enum)
+        factory(lambda t: isinstance(t, type) and issubclass(t, Enum), lambda cls: lambda value, _: _member(value, cls))
         factory(lambda t: _origin(t) in (list, tuple), self._sequence)
         factory(lambda t: _origin(t) in (dict, Mapping), self._mapping)
         factory(lambda t: _origin(t) is Annotated, self._ruled)
@@ -156,7 +168,9 @@ def _of_text(parse: Callable[[str], object], read: Hook) -> Hook:
     return hook
 
 
-def _text(value: object, _: object) -> str:
+def _text(value: object, cls: Any) -> object:
+    if isinstance(cls, type) and issubclass(cls, Enum):  # cattrs finds this hook for a StrEnum, by its base
+        return _member(value, cls)
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise ValueError(f"must be text of at most {MAX_TEXT} characters")
     return value
@@ -188,15 +202,11 @@ def _number(value: object, _: object) -> float:
     return float(value)
 
 
-def _enum(cls: Any) -> Hook:
+def _member(value: object, cls: type[Enum]) -> Enum:
     known = {member.value: member for member in cls}
-
-    def read(value: object, _: object) -> object:
-        if not isinstance(value, str) or value not in known:
-            raise ValueError("must be one of " + ", ".join(map(str, known)))
-        return known[value]
-
-    return read
+    if not isinstance(value, str) or value not in known:
+        raise ValueError("must be one of " + ", ".join(map(str, known)))
+    return known[value]
 
 
 def _flatten(error: BaseException, path: tuple[str, ...]) -> Iterator[FieldError]:

@@ -1,7 +1,7 @@
 """Finding plugins, ordering them by what they require, asking them what they declare."""
 
 import graphlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -113,14 +113,12 @@ class Plugins:
         """In dependency order."""
         return [manifest_of(plugin) for plugin in self.all]
 
-    def ask(self, hook: str, **arguments: object) -> list[tuple[Manifest, Any]]:
-        """What each plugin that implements the hook declares, in dependency order."""
-        answers = []
+    def ask(self, hook: str, **arguments: object) -> Iterator[tuple[Manifest, Any]]:
+        """What each plugin that implements the hook declares, in dependency order, one by one."""
         for plugin in self.all:
             others = [other for other in self.all if other is not plugin]
             for answer in self._manager.subset_hook_caller(hook, others)(**arguments):
-                answers.append((manifest_of(plugin), answer))
-        return answers
+                yield manifest_of(plugin), answer
 
     def declared(self, hook: str) -> list[Any]:
         """The same as one flat list, for hooks that answer sequences."""

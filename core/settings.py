@@ -168,6 +168,10 @@ class Source:
     plugins: tuple[str, ...]
     sections: dict[str, dict[str, Any]]
 
+    def given(self, section: str, key: str) -> bool:
+        """Whether somebody set it, directly or by a file."""
+        return not {key, f"{key}_file"}.isdisjoint(self.sections.get(section, {}))
+
 
 def config_dir(env: Mapping[str, str]) -> Path:
     """`config/` beside the kernel, or what VURKSHA_CONFIG_DIR names."""
@@ -221,6 +225,8 @@ def build(source: Source, plugin_sections: Mapping[str, type]) -> Settings:
     known = {**KERNEL_SECTIONS, **plugin_sections}
     mistakes += [f"[{name}] is no section" for name in source.sections if name not in known]
     built = {name: _section(source, name, cls, mistakes) for name, cls in known.items()}
+    if source.environment == "production":
+        mistakes += [f"{name} is not set" for name, (section, key) in GIVEN_NAMES.items() if key == "url" and not source.given(section, key)]
     if mistakes:
         raise BadSettings(mistakes)
     return Settings(

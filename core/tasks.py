@@ -46,9 +46,10 @@ class Tasks:
                 log.error("%s returned, but should run for ever", name)
             except Exception:
                 log.exception("%s failed", name)
-            restarts.append(clock())
-            while restarts[0] < clock() - CALM:
+            now = clock()
+            while restarts and restarts[0] < now - CALM:
                 restarts.popleft()
+            restarts.append(now)
             if len(restarts) > MOST_RESTARTS:
                 log.critical("%s failed %d times in %d s", name, len(restarts), CALM)
                 self._on_hopeless(name)

@@ -161,9 +161,11 @@ async def started(settings: Settings) -> tuple[App, str, asyncio.Server]:
 
 @pytest.fixture(scope="session")
 async def app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestApp]:
-    """One app with every configured plugin, for all tests of a worker."""
+    """One app with every configured plugin and the demo data, for all tests of a worker."""
     settings = settings_for(database_url, redis_url, tmp_path_factory.mktemp("data"))
     running, url, server = await started(settings)
+    for seed in running.plugins.declared("seeds"):
+        await seed()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         yield TestApp(running, url, session)
     server.close()

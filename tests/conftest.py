@@ -19,7 +19,7 @@ import pytest
 from core.store.embedded import Embedded, Servers
 from core.types import uuid7
 
-pytest_plugins = ["core.testing"]
+pytest_plugins = ["core.testing", "tests.people"]
 
 NewDatabase = Callable[[], Awaitable[str]]
 LINGER = 2.0

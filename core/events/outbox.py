@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import attrs
-import orjson
 
 from core.context import cause
-from core.convert import wire
+from core.convert import dump_json, wire
 from core.errors import Problem
 from core.events.model import Event
 from core.types import uuid7
@@ -65,7 +64,7 @@ def encode(events: Sequence[Event]) -> tuple[object, ...]:
         [event.aggregate_type for event in events],
         [str(getattr(event, event.aggregate_key)) for event in events],
         [wire.dump(event).decode() for event in events],
-        orjson.dumps(metadata).decode(),
+        dump_json(metadata).decode(),
     )
 
 

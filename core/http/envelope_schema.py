@@ -34,7 +34,7 @@ ENVELOPE: Mapping[str, Schema] = {
             message={"type": "string", "description": "For people."},
             retryable={"type": "boolean"},
             retryAfter={"type": "integer", "minimum": 0, "description": "Seconds."},
-            details={"type": "object", "description": "On VAL_001: `validationErrors`, each with field, message, code."},
+            details={"type": "object", "description": "For VAL_001 `validationErrors`: field, message and code."},
         ),
         requestId=TEXT,
         meta=META,

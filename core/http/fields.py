@@ -89,7 +89,7 @@ class Text:
     def read(self, value: object) -> str:
         """Trimmed text."""
         if not isinstance(value, str):
-            raise ValueError("must be text")
+            raise ValueError("must be text")  # noqa: TRY004  one kind of error for all wrong input
         value = value.strip()
         if not self.min <= len(value) <= self.max:
             raise ValueError(self._length())
@@ -162,7 +162,7 @@ class Whole:
     def read(self, value: object) -> int:
         """The number."""
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("must be a whole number")
+            raise ValueError("must be a whole number")  # noqa: TRY004
         if not self.min <= value <= self.max:
             raise ValueError(_between("a whole number", self.min, self.max))
         return value
@@ -190,7 +190,7 @@ class Number:
     def read(self, value: object) -> float:
         """The number. Comparing refuses NaN and the infinities too."""
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError("must be a number")
+            raise ValueError("must be a number")  # noqa: TRY004
         if not self.min <= value <= self.max:
             raise ValueError(_between("a number", self.min, self.max))
         return value

@@ -106,14 +106,14 @@ def path_items() -> Mapping[str, dict[str, object]]:
     schema = {"type": "object", "required": ["status", "timestamp"], "properties": {"status": {"type": "string"}}}
     content = {"application/json": {"schema": schema}}
 
-    def item(summary: str, *, may_fail: bool) -> dict[str, object]:
+    def item(name: str, summary: str, *, may_fail: bool) -> dict[str, object]:
         responses: dict[str, object] = {"200": {"description": "well enough to serve", "content": content}}
         if may_fail:
             responses["503"] = {"description": "not ready, with the reasons", "content": content}
-        return {"get": {"summary": summary, "tags": ["health"], "security": [], "responses": responses}}
+        return {"get": {"operationId": name, "summary": summary, "tags": ["health"], "security": [], "responses": responses}}
 
     return {
-        "/health": item("State of the replica and of what it depends on", may_fail=True),
-        "/health/live": item("Whether the process answers", may_fail=False),
-        "/health/ready": item("Whether it should get requests", may_fail=True),
+        "/health": item("health", "State of the replica and of what it depends on", may_fail=True),
+        "/health/live": item("healthLive", "Whether the process answers", may_fail=False),
+        "/health/ready": item("healthReady", "Whether it should get requests", may_fail=True),
     }

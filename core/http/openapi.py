@@ -26,14 +26,14 @@ PREFIX = "/api/v1"
 JSON = "application/json"
 VALUE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 ABOUT = (
-    "Every answer is a JSON object with `success`, `requestId` and either `data` or `error`. Money is rupees, times are "
-    "UTC. Anything may also be refused with 404, 405 (see `Allow`), 414, 431 or 500 in the same envelope; with "
-    "`Accept: application/problem+json` errors follow RFC 9457."
+    "Every answer is a JSON object with `success`, `requestId` and either `data` or `error`. Money is rupees, times "
+    "are UTC. Any request may also be refused with 404, 405 (`Allow` names the methods), 414, 431 or 500 in the same "
+    "envelope. With `Accept: application/problem+json` errors follow RFC 9457."
 )
 
 
 def document(
-    routes: Sequence[Route], *, title: str, version: str, paths: Mapping[str, Schema] | None = None
+    routes: Sequence[Route], *, title: str, version: str, paths: Mapping[str, Mapping[str, object]] | None = None
 ) -> dict[str, object]:
     """The whole document. `paths` are path items that are no routes: the health addresses, without the envelope."""
     return _Document(routes).build({"title": title, "version": version, "description": ABOUT}, paths or {})
@@ -41,7 +41,10 @@ def document(
 
 @attrs.frozen
 class _Origin:
-    """Where a handler comes from: its plugin's package, the plugin's name, and the handler's own name and docstring."""
+    """Where a handler comes from: its plugin's package and name, the handler's own name, and what its docstring says.
+
+    Without the first line, which the route's summary says already.
+    """
 
     package: str
     tag: str
@@ -54,8 +57,10 @@ class _Origin:
         kind = inner if hasattr(inner, "__name__") else type(inner)
         parts = kind.__module__.split(".")
         package = parts[:2] if parts[0] == "plugins" else parts[:1]
-        about = inspect.cleandoc(kind.__doc__ or "")
-        return cls(".".join(package), package[-1], kind.__name__.strip("_"), about)
+        room = parts[-1].removesuffix("routes").strip("_") if len(parts) > len(package) else ""  # `address_routes`
+        name = f"{room}_{kind.__name__}".strip("_")
+        _, _, about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")
+        return cls(".".join(package), package[-1], name, about)
 
 
 class _Document:
@@ -66,7 +71,7 @@ class _Document:
         self._first: dict[str, Route] = {}
         """By operation id: the route that has the plain one, of which the others with the same handler are aliases."""
 
-    def build(self, info: Mapping[str, str], extra: Mapping[str, Schema]) -> dict[str, object]:
+    def build(self, info: Mapping[str, str], extra: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
         for route in self._routes:
             self._schemas.answer(route.answer)  # answers first: the plain component names are theirs
         paths: dict[str, dict[str, object]] = {path: dict(item) for path, item in extra.items()}

@@ -38,6 +38,7 @@ UNREACHABLE = (
     TimeoutError,
     PoolTimeout,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a backend that was shut down said so before it was asked anything
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,

@@ -89,7 +89,7 @@ def pgbench(url: str, script: str, *, secs: int, connections: int) -> Slice:
         )
     found = re.search(r"tps = ([\d.]+)", done)
     if found is None or not took:
-        raise LoadFailed(done[-600:])
+        raise LoadFailed(done[:600])
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     missed = re.search(r"number of failed transactions: (\d+)", done)
     return Slice(

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, LiteralString
+from uuid import UUID
 
 from core.types import UserId
 from plugins.cart.models import Cart, Limits
@@ -39,7 +40,8 @@ def _cart(row: "Row | None") -> Cart:
         return Cart(version=0, lines={}, updated_at=datetime.now(UTC), read_at=time.time())
     return Cart(
         version=row["version"],
-        lines=dict(zip(map(ProductId, row["products"]), row["quantities"], strict=True)),
+        # asyncpg has a UUID class of its own, which orjson does not write.
+        lines={ProductId(UUID(int=p.int)): q for p, q in zip(row["products"], row["quantities"], strict=True)},
         updated_at=row["updated_at"],
         read_at=time.time(),
     )

@@ -49,6 +49,21 @@ class Entry:
 
 
 @attrs.frozen(kw_only=True)
+class EntryView:
+    """An entry as its owner sees it, with the keys that the app parses (CONTRACT A.7)."""
+
+    id: UUID
+    type: str
+    title: str
+    body: str
+    image_url: str | None
+    action_type: str | None
+    action_data: dict[str, str] | None
+    is_read: bool
+    created_at: datetime
+
+
+@attrs.frozen(kw_only=True)
 class Preferences:
     """What a customer wants to get outside the app. The defaults are CONTRACT B.7's."""
 

@@ -106,7 +106,7 @@ class NotificationPlugin:
         tasks = Tasks()
         async with self._channels.http.opened():
             for courier in self._couriers:
-                _ = tasks.forever(f"notification {courier.medium}", courier.run)
+                tasks.forever(f"notification {courier.medium}", courier.run)
             try:
                 yield
             finally:

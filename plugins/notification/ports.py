@@ -78,3 +78,4 @@ class Channel(Protocol):
 
     async def send(self, message: Message) -> Sent:
         """Hand the message over; raises Temporary or Permanent."""
+        ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, LiteralString, cast
+from typing import LiteralString, cast
 from uuid import UUID
 
 import attrs
@@ -10,7 +10,7 @@ import orjson
 
 from core.store.db import Db, Row, Tx
 from core.types import UserId
-from plugins.notification.models import Entry, Preferences
+from plugins.notification.models import Entry, EntryView, Preferences
 
 # Primary key of entries, and its unique event_id: a repeated event adds nothing.
 INSERT_ENTRY: LiteralString = """
@@ -109,8 +109,8 @@ FROM (SELECT) one LEFT JOIN notifications.preferences p ON p.user_id = $1
 CHANGE_PREFERENCES: LiteralString = """
 INSERT INTO notifications.preferences AS p
     (user_id, push_enabled, email_enabled, sms_enabled, order_updates, promotional_offers, delivery_alerts)
-VALUES ($1, coalesce($2, $8), coalesce($3, $9), coalesce($4, $10), coalesce($5, $11), coalesce($6, $12),
-        coalesce($7, $13))
+VALUES ($1, coalesce($2::boolean, $8), coalesce($3::boolean, $9), coalesce($4::boolean, $10),
+        coalesce($5::boolean, $11), coalesce($6::boolean, $12), coalesce($7::boolean, $13))
 ON CONFLICT (user_id) DO UPDATE
 SET push_enabled = coalesce($2, p.push_enabled), email_enabled = coalesce($3, p.email_enabled),
     sms_enabled = coalesce($4, p.sms_enabled), order_updates = coalesce($5, p.order_updates),
@@ -137,6 +137,7 @@ WITH devices AS (
 DELETE FROM notifications.entries e USING old WHERE e.id = old.id
 """
 
+VIEWED = tuple(field.name for field in attrs.fields(EntryView))
 SWITCHES = tuple(field.name for field in attrs.fields(Preferences))
 MAX_DEVICES = 10
 """A customer's devices that are kept; the longest unseen goes first."""
@@ -159,7 +160,7 @@ class Inbox:
         data = orjson.dumps(dict(entry.action_data)).decode()
         return await tx.execute(INSERT_ENTRY, *values, data, entry.created_at) == 1
 
-    async def page(self, user: UserId, limit: int, offset: int, *, unread: bool) -> tuple[list[dict[str, Any]], int]:
+    async def page(self, user: UserId, limit: int, offset: int, *, unread: bool) -> tuple[list[EntryView], int]:
         """Newest first, and how many there are in all. One round trip."""
         rows = await self._db.fetch(LIST_UNREAD if unread else LIST_ENTRIES, user, limit, offset)
         return [_entry(row) for row in rows if row["id"] is not None], rows[0]["total"]
@@ -227,6 +228,7 @@ def _preferences(row: Row) -> Preferences:
     return Preferences() if row[SWITCHES[0]] is None else Preferences(**{name: row[name] for name in SWITCHES})
 
 
-def _entry(row: Row) -> dict[str, Any]:
+def _entry(row: Row) -> EntryView:
     data = row["action_data"]
-    return {**row, "action_data": orjson.loads(data) if data is not None else None}
+    values = {name: row[name] for name in VIEWED}
+    return EntryView(**{**values, "action_data": orjson.loads(data) if data is not None else None})

@@ -1,16 +1,14 @@
 """Notifications over HTTP (CONTRACT A.7, B.7, C.8)."""
 
-from datetime import datetime
 from functools import partial
 from typing import Annotated
-from uuid import UUID
 
 import attrs
 
 from core.errors import NOT_FOUND
 from core.http.fields import OneOf, Text, Whole
 from core.http.routing import USER, Call, Repeat, Reply, Route
-from plugins.notification.models import Preferences
+from plugins.notification.models import EntryView, Preferences
 from plugins.notification.service import NotificationService
 
 
@@ -21,21 +19,6 @@ class ListQuery:
     page: Annotated[int, Whole(1, 100_000)] = 1
     limit: Annotated[int, Whole(1, 100)] = 20
     unread: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class EntryView:
-    """One entry, with the keys that the app parses."""
-
-    id: UUID
-    type: str
-    title: str
-    body: str
-    image_url: str | None
-    action_type: str | None
-    action_data: dict[str, str] | None
-    is_read: bool
-    created_at: datetime
 
 
 @attrs.frozen(kw_only=True)
@@ -106,7 +89,7 @@ class Handlers:
         entries, pagination = await self._service.page(
             call.principal.user_id, query.page, query.limit, unread=query.unread
         )
-        return Reply(data=ListAnswer(notifications=[EntryView(**entry) for entry in entries]), pagination=pagination)
+        return Reply(data=ListAnswer(notifications=entries), pagination=pagination)
 
     async def count(self, call: Call[None, None]) -> CountAnswer:
         """GET /notifications/unread-count."""

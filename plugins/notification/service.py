@@ -1,7 +1,6 @@
 """The rules of the list, the devices and the preferences, and what an event turns into."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from core.errors import not_found
@@ -9,7 +8,7 @@ from core.events.model import EventMeta
 from core.http.routing import Pagination
 from core.store.db import Db, Tx
 from core.types import UserId, uuid7
-from plugins.notification.models import Delivery, Entry, Preferences
+from plugins.notification.models import Delivery, Entry, EntryView, Preferences
 from plugins.notification.outgoing import Deliveries
 from plugins.notification.ports import Medium
 from plugins.notification.queries import Inbox
@@ -63,9 +62,7 @@ class NotificationService:
         """Forget a customer: entries, devices, preferences, messages on their way."""
         await self._inbox.erase(tx, user)
 
-    async def page(
-        self, user: UserId, page: int, limit: int, *, unread: bool
-    ) -> tuple[list[dict[str, Any]], Pagination]:
+    async def page(self, user: UserId, page: int, limit: int, *, unread: bool) -> tuple[list[EntryView], Pagination]:
         """Newest first. A page past the end is empty."""
         entries, total = await self._inbox.page(user, limit, (page - 1) * limit, unread=unread)
         return entries, Pagination(page=page, limit=limit, total=total)

@@ -17,7 +17,6 @@ from plugins.order.ports import (
     OrderShipped,
     PaymentCompleted,
     PaymentFailed,
-    PaymentRefunded,
 )
 from plugins.user.ports import UserDeleted
 
@@ -31,7 +30,6 @@ TOLD: dict[type[Event], str] = {
     OrderCancelled: "ORDER_CANCELLED",
     PaymentCompleted: "PAYMENT_SUCCESS",
     PaymentFailed: "PAYMENT_FAILED",
-    PaymentRefunded: "PAYMENT_REFUNDED",
 }
 
 

@@ -185,3 +185,20 @@ class PaymentFailed(Event):
     amount: float
     reason: str
     failed_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class PaymentRefunded(Event):
+    """Money went back to the customer: all of it, or less than was paid."""
+
+    event_type: ClassVar[str] = "payment.refunded"
+    aggregate_type: ClassVar[str] = "payment"
+    aggregate_key: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    order_id: UUID
+    order_number: str
+    user_id: UUID
+    amount: float
+    refund_id: str
+    refunded_at: datetime

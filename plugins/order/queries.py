@@ -215,6 +215,15 @@ class Payments:
         """The provider refused; False when that is no news."""
         return await tx.execute(self.FAIL, payment_id, reason) == 1
 
+    # Primary key payments_pkey.
+    REFUND = """
+        UPDATE orders.payments p SET status = $2
+        WHERE p.id = $1 AND p.status IN ('COMPLETED', 'PARTIALLY_REFUNDED')"""
+
+    async def refund(self, tx: Tx, payment_id: UUID, to: Payment) -> bool:
+        """Money went back; False when none had arrived."""
+        return await tx.execute(self.REFUND, payment_id, to) == 1
+
 
 def _order(row: Row) -> Order:
     return Order(

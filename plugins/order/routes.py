@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.auth import Role
+from core.errors import NOT_FOUND
 from core.http.routing import ADMIN, LIVE_USER, USER, Call, Encoded, Pagination, Policy, Repeat, Reply, Route
 from core.types import UserId
 from plugins.order.bodies import CancelOrderBody, MoveOrderBody, OrderListQuery, PlaceOrderBody
@@ -76,7 +77,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
             answer=OneOrder,
             status=201,
             repeat=Repeat.COMMAND,
-            errors=(INSUFFICIENT_STOCK, CART_EMPTY, MINIMUM_NOT_MET, COUPON_INVALID, PRICES_MOVED),
+            errors=(NOT_FOUND, INSUFFICIENT_STOCK, CART_EMPTY, MINIMUM_NOT_MET, COUPON_INVALID, PRICES_MOVED),
             summary="Place an order of the given items or of the cart",
         ),
         Route(
@@ -95,6 +96,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
             policy=USER,
             handler=handlers.find,
             answer=OneOrder,
+            errors=(NOT_FOUND,),
             summary="One of the caller's orders",
         ),
         Route(
@@ -105,7 +107,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
             body=CancelOrderBody,
             answer=OneOrder,
             repeat=Repeat.NATURAL,
-            errors=(CANNOT_CANCEL,),
+            errors=(NOT_FOUND, CANNOT_CANCEL),
             summary="Cancel an order that is pending or confirmed",
         ),
         Route(
@@ -126,7 +128,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
             body=MoveOrderBody,
             answer=OneOrder,
             repeat=Repeat.NATURAL,
-            errors=(CANNOT_MOVE,),
+            errors=(NOT_FOUND, CANNOT_MOVE),
             summary="Move an order to another status",
         ),
     )

@@ -11,7 +11,7 @@ from core.store.db import Db, Tx
 from core.types import Paise, UserId
 from plugins.order.announcing import announce, refund_due
 from plugins.order.models import Order
-from plugins.order.ports import CANNOT_CANCEL, CANNOT_MOVE, PaymentCompleted, PaymentFailed
+from plugins.order.ports import CANNOT_CANCEL, CANNOT_MOVE, PaymentCompleted, PaymentFailed, PaymentRefunded
 from plugins.order.queries import Change, Orders, Payments
 from plugins.order.states import (
     MOVES,
@@ -155,6 +155,21 @@ class OrderService:
             return
         if await self._payments.fail(tx, event.payment_id, event.reason):
             await self._note(tx, order, pay(order.state, Payment.FAILED), "payment_failed")
+
+    async def refunded(self, tx: Tx, event: PaymentRefunded) -> None:
+        """Money went back. All of it ends a cancelled or delivered order as REFUNDED; less is noted on its payment."""
+        order = await self._orders.lock(tx, event.order_id)
+        row = None if order is None else await self._payments.find(tx, event.payment_id, order.id)
+        if order is None or row is None or row.status is Payment.REFUNDED:
+            return
+        whole = _paise(event.amount) >= row.amount
+        if not await self._payments.refund(tx, row.id, Payment.REFUNDED if whole else Payment.PARTIALLY_REFUNDED):
+            return
+        if whole and order.state.paid and Status.REFUNDED in MOVES[order.state.status]:
+            after = advance(order.state, Status.REFUNDED)
+        else:
+            after = pay(order.state, Payment.REFUNDED if whole else Payment.PARTIALLY_REFUNDED)
+        await self._orders.move(tx, order, after, Change(event="payment_refunded", actor="system"))
 
     async def expire(self) -> None:
         """Close online orders that nobody paid in time. Runs on every replica at once; each order is closed once."""

@@ -6,7 +6,7 @@ from core.events.model import EventMeta, Subscription
 from core.store.db import Tx
 from core.types import UserId
 from plugins.cart.ports import Carts
-from plugins.order.ports import OrderCreated, PaymentCompleted, PaymentFailed
+from plugins.order.ports import OrderCreated, PaymentCompleted, PaymentFailed, PaymentRefunded
 from plugins.order.service import OrderService
 from plugins.order.states import Method
 
@@ -34,6 +34,10 @@ class Subscribers:
         """A payment was refused."""
         await self._orders.payment_failed(tx, event)
 
+    async def refunded(self, tx: Tx, event: PaymentRefunded, _: EventMeta) -> None:
+        """Money went back."""
+        await self._orders.refunded(tx, event)
+
 
 def subscriptions(orders: OrderService, carts: Carts) -> Sequence[Subscription]:
     """The subscription table."""
@@ -43,4 +47,5 @@ def subscriptions(orders: OrderService, carts: Carts) -> Sequence[Subscription]:
         Subscription("order.cart", OrderCreated, on.forget_cart),
         Subscription("order.payment_completed", PaymentCompleted, on.paid),
         Subscription("order.payment_completed", PaymentFailed, on.failed),
+        Subscription("order.payment_completed", PaymentRefunded, on.refunded),
     )

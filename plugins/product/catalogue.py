@@ -1,12 +1,13 @@
 """Every product in memory, and how an answer made from it learns that it has aged.
 
 `version` rises with every change, `membership` when a list may hold other products than before, `revision` with edits
-only. An answer remembers the version; when that moved, it looks at the stamps of its own products and at the membership.
+only. An answer remembers the version; when that moved, it looks at the stamps of its products and at the membership.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 from core.errors import UNAVAILABLE, Problem
@@ -15,6 +16,7 @@ from plugins.product.listing import Sort, ordered
 from plugins.product.models import Banner, Category, Entry, Product
 from plugins.product.ports import ProductId, ProductView
 
+K = TypeVar("K", bound=UUID)
 TRUSTED = 60.0
 """Seconds that memory answers without having seen the database (RELIABILITY 2, "all dependencies gone")."""
 
@@ -114,7 +116,7 @@ class Catalogue:
             self.fingerprint ^= _mark(known.product)
             self._edited()
 
-    def level(self, levels: Mapping[UUID, int]) -> None:
+    def level(self, levels: Mapping[K, int]) -> None:
         """Stock as it is now. Only these products are encoded again."""
         for key, level in levels.items():
             entry = self.entries.get(key)

@@ -6,14 +6,16 @@ from uuid import UUID
 import attrs
 
 from core.errors import PRECONDITION_FAILED, Problem, not_found
-from core.store.db import Refused, Tx
+from core.store.db import Tx
 from core.types import Paise
 from plugins.product.feed import Feed
 from plugins.product.models import Category, Entry
-from plugins.product.ports import OutOfStock, StockUpdated
+from plugins.product.ports import OutOfStock, ProductId, ShortLine, StockUpdated
 from plugins.product.queries import CatalogueWrites
 
 BY_HAND = "MANUAL_ADJUSTMENT"
+MOST_DIGITS = 18
+"""Of a version: what a bigint surely holds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +39,7 @@ def expected(if_match: str | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
     tag = if_match.strip().strip('"')
-    return int(tag) if tag.isascii() and tag.isdigit() and len(tag) < 19 else -1
+    return int(tag) if tag.isascii() and tag.isdigit() and len(tag) <= MOST_DIGITS else -1
 
 
 class Editor:
@@ -73,8 +75,9 @@ class Editor:
         return Entry(product=product, stock=stock, stamp=0, on_sale=product.is_active and category.is_active), category
 
     async def _move(self, tx: Tx, product_id: UUID, change: int, by: UUID) -> None:
-        try:
-            level = await self._writes.adjust(tx, product_id, change, BY_HAND, by)
-        except Refused as refused:
-            raise OutOfStock.of(refused.detail) from None
+        level = await self._writes.adjust(tx, product_id, change, BY_HAND, by)
+        if level is None:
+            _, available = await self._writes.read(tx, product_id)
+            short = ShortLine(product_id=ProductId(product_id), requested=-change, available=available)
+            raise OutOfStock([short])
         tx.emit(StockUpdated(product_id=product_id, previous_stock=level - change, new_stock=level, reason=BY_HAND))

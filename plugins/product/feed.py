@@ -1,4 +1,4 @@
-"""Keeps the memory true: a look at the database each second, and a word from the other replicas that makes it sooner."""
+"""Keeps the memory true: a look at the database each second, and a word from the other replicas to make it sooner."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 import orjson
@@ -15,6 +16,7 @@ from core.types import uuid7
 from plugins.product.catalogue import Catalogue
 from plugins.product.queries import NOTHING_SINCE, CatalogueReads
 
+K = TypeVar("K", bound=UUID)
 EVERY = 1.0
 """Seconds between looks."""
 GATHER = 0.02
@@ -64,7 +66,7 @@ class Feed:
             except Problem as problem:
                 log.warning("the catalogue could not look at the database: %s", problem.code.name)
 
-    def sold(self, levels: Mapping[UUID, int]) -> None:
+    def sold(self, levels: Mapping[K, int]) -> None:
         """Stock after a commit of this replica."""
         self._learn(levels)
         if not self._unsent and levels:
@@ -91,7 +93,7 @@ class Feed:
         if look:
             self._wake.set()
 
-    def _learn(self, levels: Mapping[UUID, int]) -> None:
+    def _learn(self, levels: Mapping[K, int]) -> None:
         self._touched.update(levels)
         self._catalogue.level(levels)
 

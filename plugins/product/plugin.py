@@ -18,8 +18,8 @@ from plugins.product.editing import Editor
 from plugins.product.feed import Feed
 from plugins.product.ports import CATALOG
 from plugins.product.queries import CatalogueReads, CatalogueWrites
-from plugins.product.seed_queries import SeedWrites
 from plugins.product.routes import routes
+from plugins.product.seed_queries import SeedWrites
 from plugins.product.seeding import Seeding
 from plugins.product.service import SharedCatalogue, Shop
 
@@ -75,7 +75,10 @@ class ProductPlugin:
             with suppress(RedisDown):  # the others look by themselves within a second
                 await redis.publish(CHANNEL, message)
 
-        feed.send = lambda message: void(tasks.spawn("catalogue broadcast", publish(message)))
+        def send(message: bytes) -> None:
+            tasks.spawn("catalogue broadcast", publish(message))
+
+        feed.send = send
         redis.subscribe(CHANNEL, feed.heard)
         with suppress(Problem):  # the feed goes on trying; until then the catalogue answers 503
             await feed.refresh()
@@ -83,7 +86,7 @@ class ProductPlugin:
         try:
             yield
         finally:
-            feed.send = void
+            feed.send = silence
             await tasks.stop(STOP)
 
     @hookimpl
@@ -92,8 +95,8 @@ class ProductPlugin:
         return [Seeding(self._kernel.db, SeedWrites()).run]
 
 
-def void(_: object) -> None:
-    """Nothing more to do."""
+def silence(_: bytes) -> None:
+    """Says nothing: this replica is leaving."""
 
 
 plugin = ProductPlugin

@@ -20,7 +20,8 @@ PRICES_MOVED = Code("PRICE_CHANGED", 409, "A price has changed. Please look at y
 TAKE_STOCK = "products.take_stock"
 """take_stock(uuid[], int[], bigint[] prices seen, uuid reference) RETURNS int[] levels; ids merged and rising.
 
-Refusals, with a list as DETAIL: OUT_OF_STOCK [{productId, requested, available}], PRICE_CHANGED [{productId, price, seen}].
+Refusals, with a list as DETAIL: OUT_OF_STOCK [{productId, requested, available}] and
+PRICE_CHANGED [{productId, price, seen}].
 """
 GIVE_BACK_STOCK = "products.give_back_stock"
 """give_back_stock(uuid[], int[], text reason, uuid reference) RETURNS int[] levels; ids merged and rising."""
@@ -120,7 +121,7 @@ class Catalog(Protocol):
     async def give_back(
         self, tx: Tx, lines: Mapping[ProductId, int], reason: str, reference: UUID
     ) -> Mapping[ProductId, int]:
-        """Return stock inside the caller's transaction. Answers the new levels: hand them to `sold` after the commit."""
+        """Return stock in the caller's transaction. Answers the new levels: hand them to `sold` after the commit."""
         ...
 
 

@@ -35,26 +35,28 @@ class Look:
 # Indexes inventory_log_xid and changes_xid, then stock_pkey for the few that moved.
 POLL = """WITH edits AS (SELECT kind, id FROM products.changes WHERE xid >= $1),
     moved AS (SELECT product_id AS id FROM products.inventory_log WHERE xid >= $1 UNION SELECT unnest($2::uuid[]))
-    SELECT pg_postmaster_start_time() AS server, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, now() AS now,
+    SELECT pg_postmaster_start_time() AS server, now() AS now,
+        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
         coalesce((SELECT array_agg(DISTINCT id) FROM edits WHERE kind = 'product'), '{}') AS edited,
         EXISTS (SELECT FROM edits WHERE kind <> 'product') AS shelves,
-        (SELECT json_object_agg(m.id, (SELECT s.available FROM products.stock s WHERE s.product_id = m.id)) FROM moved m)::text
-            AS levels"""
+        (SELECT json_object_agg(m.id, (SELECT s.available FROM products.stock s WHERE s.product_id = m.id))
+            FROM moved m)::text AS levels"""
 
-_PRODUCT = """SELECT p.id, p.slug, p.name, p.description, p.short_description, p.category_id, p.price_paise, p.discount_bp,
-    p.unit, p.weight, p.image_url, p.image_label, p.is_organic, p.is_featured, p.is_active, p.rating::float8 AS rating,
-    p.review_count, p.sales_count, p.farm_source, p.tags, p.min_order_quantity, p.max_order_quantity, p.quantity_step,
-    p.shelf_life, p.storage_instructions, p.nutrition_info::text AS nutrition_info, p.nutritional_benefits,
-    p.farming_practices, p.weight_options::text AS weight_options, p.version, p.created_at, p.search_names AS words,
-    s.available,
-    (SELECT coalesce(json_agg(json_build_object('id', i.id, 'url', i.url, 'alt_text', i.alt_text, 'semantic_label',
-        i.semantic_label, 'sort_order', i.sort_order, 'is_primary', i.is_primary) ORDER BY i.sort_order), '[]')
-        FROM products.images i WHERE i.product_id = p.id)::text AS images,
-    (SELECT coalesce(json_agg(json_build_object('id', r.id, 'user_name', r.user_name, 'rating', r.rating, 'title', r.title,
-        'comment', coalesce(r.comment, ''), 'is_verified', r.is_verified,
-        'created_at', to_char(r.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) ORDER BY r.created_at DESC), '[]')
-        FROM (SELECT n.id, n.user_name, n.rating, n.title, n.comment, n.is_verified, n.created_at FROM products.reviews n
-              WHERE n.product_id = p.id AND n.is_approved
+_PRODUCT = """SELECT p.id, p.slug, p.name, p.description, p.short_description, p.category_id, p.price_paise,
+    p.discount_bp, p.unit, p.weight, p.image_url, p.image_label, p.is_organic, p.is_featured, p.is_active,
+    p.rating::float8 AS rating, p.review_count, p.sales_count, p.farm_source, p.tags, p.min_order_quantity,
+    p.max_order_quantity, p.quantity_step, p.shelf_life, p.storage_instructions,
+    p.nutrition_info::text AS nutrition_info,
+    p.nutritional_benefits, p.farming_practices, p.weight_options::text AS weight_options, p.version, p.created_at,
+    p.search_names AS words, s.available,
+    (SELECT coalesce(json_agg(json_build_object('id', i.id, 'url', i.url, 'alt_text', i.alt_text,
+        'semantic_label', i.semantic_label, 'sort_order', i.sort_order, 'is_primary', i.is_primary)
+        ORDER BY i.sort_order), '[]') FROM products.images i WHERE i.product_id = p.id)::text AS images,
+    (SELECT coalesce(json_agg(json_build_object('id', r.id, 'user_name', r.user_name, 'rating', r.rating,
+        'title', r.title, 'comment', coalesce(r.comment, ''), 'is_verified', r.is_verified, 'created_at',
+        to_char(r.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) ORDER BY r.created_at DESC), '[]')
+        FROM (SELECT n.id, n.user_name, n.rating, n.title, n.comment, n.is_verified, n.created_at
+              FROM products.reviews n WHERE n.product_id = p.id AND n.is_approved
               ORDER BY n.created_at DESC LIMIT 10) r)::text AS reviews
     FROM products.products p JOIN products.stock s ON s.product_id = p.id """
 
@@ -114,7 +116,7 @@ class CatalogueReads:
             server=row["server"],
             horizon=row["horizon"],
             now=row["now"],
-            edited=frozenset(row["edited"]),
+            edited=frozenset(UUID(int=key.int) for key in row["edited"]),
             shelves=row["shelves"],
             levels={UUID(key): level for key, level in levels.items() if level is not None},
         )
@@ -136,15 +138,15 @@ class CatalogueReads:
 
     async def categories(self) -> list[Category]:
         """All of them, in their order."""
-        return [Category(**row) for row in await self._db.fetch(CATEGORIES)]
+        return [Category(**_plain(row)) for row in await self._db.fetch(CATEGORIES)]
 
     async def banners(self) -> list[Banner]:
         """The active ones, in their order."""
-        return [Banner(**row) for row in await self._db.fetch(BANNERS)]
+        return [Banner(**_plain(row)) for row in await self._db.fetch(BANNERS)]
 
     async def search(self, words: str, pattern: str, most: int) -> list[UUID]:
         """Ids, best first."""
-        return [row["id"] for row in await self._db.fetch(SEARCH, words, pattern, most)]
+        return [UUID(int=row["id"].int) for row in await self._db.fetch(SEARCH, words, pattern, most)]
 
 
 class CatalogueWrites:
@@ -157,9 +159,9 @@ class CatalogueWrites:
         levels: list[int | None] = await tx.fetchval(GIVE_BACK, ids, quantities, reason, reference)
         return levels
 
-    async def adjust(self, tx: Tx, product_id: UUID, change: int, reason: str, reference: UUID) -> int:
-        """The new level; raises Refused(OUT_OF_STOCK) if it would fall below zero."""
-        level: int = await tx.fetchval(ADJUST, product_id, change, reason, reference)
+    async def adjust(self, tx: Tx, product_id: UUID, change: int, reason: str, reference: UUID) -> int | None:
+        """The new level; None, and nothing changed, if it would fall below zero."""
+        level: int | None = await tx.fetchval(ADJUST, product_id, change, reason, reference)
         return level
 
     async def lock(self, tx: Tx, product_id: UUID) -> int | None:
@@ -187,7 +189,7 @@ class CatalogueWrites:
 
     async def category(self, tx: Tx, category_id: UUID) -> Category:
         """A category that is there."""
-        return Category(**(await tx.fetch(CATEGORY, category_id))[0])
+        return Category(**_plain((await tx.fetch(CATEGORY, category_id))[0]))
 
     async def forget_changes(self, db: Db) -> None:
         """Drop the notes of edits that every replica has read long ago."""
@@ -195,8 +197,13 @@ class CatalogueWrites:
             await tx.execute(FORGET)
 
 
+def _plain(row: Row) -> dict[str, Any]:
+    """A row whose ids are Python's own: asyncpg's subclass is unknown to orjson."""
+    return {key: UUID(int=value.int) if isinstance(value, UUID) else value for key, value in row.items()}
+
+
 def _product(row: Row) -> tuple[Product, int]:
-    values: dict[str, Any] = dict(row)
+    values = _plain(row)
     available: int = values.pop("available")
     for key in ("nutrition_info", "weight_options", "images", "reviews"):
         values[key] = orjson.loads(values[key])

@@ -103,7 +103,8 @@ def product_rows(shop: Data, shelf: Data) -> Iterator[Data]:
 
 def practices(shelf: Data, *, organic: bool) -> str:
     """How it was grown."""
-    return shelf["practices"] + (" Certified organic: no synthetic pesticide or fertiliser." if organic else "")
+    certified = " Certified organic: no synthetic pesticide or fertiliser." if organic else ""
+    return f"{shelf['practices']}{certified}"
 
 
 def weight(unit: str) -> str:

@@ -35,7 +35,7 @@ class Ask:
     search: str = ""
     sort: Sort | None = None
     descending: bool = True
-    wanted: Wanted = Wanted()
+    wanted: Wanted = attrs.field(factory=Wanted)
 
 
 @attrs.frozen(kw_only=True)

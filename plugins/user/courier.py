@@ -44,7 +44,8 @@ class Courier:
                     group.create_task(self._carry(sender, message))
                 if not free or len(messages) < free:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), POLL)
+                        async with asyncio.timeout(POLL):
+                            await self._wake.wait()
 
     async def _claim(self, limit: int) -> Sequence[Message]:
         try:
@@ -54,7 +55,7 @@ class Courier:
             return ()
 
     async def _carry(self, sender: CodeSender, message: Message) -> None:
-        """Hand one over and settle it. If that fails the lease runs out and somebody tries again: at most one repeat."""
+        """Hand one over and settle it. If settling fails the lease runs out and it goes out again: one repeat."""
         try:
             if await self._hand_over(sender, message):
                 await self._codes.delivered(message.challenge)

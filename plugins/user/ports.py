@@ -83,7 +83,8 @@ class CodeSender(Protocol):
     async def send(self, phone: str, code: str, expires_in: int) -> None:
         """Hand the code to a provider within 3 s, trying each provider in turn; raise when none took it.
 
-        `expires_in` is in seconds. The caller gives up on one call after 8 s and tries again until the code expires. Neither phone nor code may be logged.
+        `expires_in` is in seconds. The caller gives up on one call after 8 s and tries again until the code expires.
+        Neither phone nor code may be logged.
         """
 
 

@@ -49,7 +49,7 @@ def test_event_types_are_unique_lower_case_pairs() -> None:
 
 def test_an_event_is_a_frozen_whole_that_knows_its_aggregate() -> None:
     for cls in event_types():
-        fields = {field.name: field for field in attrs.fields(cls)}  # type: ignore[arg-type]  every event is an attrs class
+        fields = attrs.fields_dict(cls)  # type: ignore[arg-type]  # every event is an attrs class
         assert cls.aggregate_key in fields, cls
         assert all(field.kw_only for field in fields.values()), cls
         assert cls.__setattr__ is not object.__setattr__, f"{cls} is not frozen"

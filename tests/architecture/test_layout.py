@@ -11,6 +11,7 @@ from tests.architecture.code import DOMAINS, ROOT, files, tree
 TOP = {"core", "plugins", "config", "ops", "tests", "setup.py", "Procfile", "README.md"}
 MADE_HERE = {"build", "vurksha.egg-info"}
 """What installing leaves behind; git ignores it."""
+LOCAL = {".git", ".venv", ".env", ".coverage", ".hypothesis", "__pycache__"}
 MAX_LINES = 300
 ROOMS = ["plugin.py", "ports.py", "models.py", "queries.py", "routes.py", "migrations"]
 UNFINISHED = re.compile(r"\b(TO[D]O|FIXM[E]|XX[X])\b")
@@ -25,15 +26,9 @@ TEXT = {".py", ".sql", ".toml", ".md", ".txt", ".in", ".yaml", ".yml", ".json", 
 def every_text() -> list[Path]:
     """Whatever a person reads here: the fixed folders, the files beside them, and the settings of tools."""
     tops = [ROOT / name for name in TOP if (ROOT / name).exists()]
-    tops += [
-        path for path in ROOT.glob(".*") if path.name not in {".git", ".venv", ".env"} and "cache" not in path.name
-    ]
+    tops += [path for path in ROOT.glob(".*") if path.name not in LOCAL and "cache" not in path.name]
     found = [file for top in tops for file in ([top] if top.is_file() else top.rglob("*")) if file.is_file()]
-    return [
-        path
-        for path in found
-        if path.suffix in TEXT and "__pycache__" not in path.parts and ".hypothesis" not in path.parts
-    ]
+    return [path for path in found if path.suffix in TEXT and LOCAL.isdisjoint(path.parts)]
 
 
 def test_only_the_fixed_names_stand_at_the_top() -> None:

@@ -29,8 +29,8 @@ async def kernel_db(kernel_url: str) -> AsyncIterator[Db]:
     pool = Pool(kernel_url, size=12, warm=1, connect=2, server={"lock_timeout": "800ms"})
     await pool.open()
     db = Db(pool)
-    async with db.transaction() as tx:
-        await tx.execute("TRUNCATE kernel.outbox, kernel.inbox, kernel.operations")
+    async with db.connection() as connection:
+        await connection.execute("TRUNCATE kernel.outbox, kernel.inbox, kernel.operations")
     yield db
     assert pool.free == pool.opened, "a connection was not given back"
     await pool.close()

@@ -1,10 +1,10 @@
 """A real SMTP server (aiosmtpd) on the test's own loop: STARTTLS, login, and replies that can be switched."""
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from ipaddress import IPv4Address
@@ -21,7 +21,7 @@ USER, PASSWORD = "shop", "p" * 32
 
 
 class MailServer:
-    """`recipient` and `data` are the replies to RCPT and to the message; None takes it. `hang` never replies to RCPT."""
+    """`recipient` and `data` are the replies to RCPT and to the message; None takes it. `hang`: none to RCPT."""
 
     def __init__(self, folder: Path, *, login: bool = True) -> None:
         self.ca_file = folder / "mail.pem"
@@ -89,15 +89,15 @@ def _certificate(path: Path) -> ssl.SSLContext:
     """A certificate of its own for 127.0.0.1, which a client may trust by its file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -106,9 +106,7 @@ def _certificate(path: Path) -> ssl.SSLContext:
     path.write_bytes(pem)
     private = path.with_suffix(".key")
     private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path, private)

@@ -197,9 +197,10 @@ function showTag(tag) {
   const about = api.tags?.find((known) => known.name === tag)?.description;
   const tagLink = h("a", { class: "tag", href: `#tag-${tag}` }, tag);
   for (const op of own) {
-    const label = named.has(op.summary) ? op.path.replace("/api/v1", "") : op.summary; // aliases share a summary
+    const title = `${op.method.toUpperCase()} ${op.path}`;
+    const label = named.has(op.summary) ? title.replace("/api/v1", "") : op.summary; // aliases share a summary
     named.add(op.summary);
-    op.link = h("a", { href: `#${op.operationId}`, title: `${op.method.toUpperCase()} ${op.path}` }, label);
+    op.link = h("a", { href: `#${op.operationId}`, title }, label);
     op.article = article(op);
   }
   const section = h("section", { id: `tag-${tag}`, "aria-label": tag }, h("h2", null, tag),

@@ -55,7 +55,7 @@ function typeOf(schema) {
   const inner = bare(schema), full = follow(inner);
   const nullable = inner !== schema || [full.type].flat().includes("null");
   let text = full.format === "date-time" ? "time" : full.format ?? kinds(full).join(" or ");
-  if (full.type === "array") text = `list of ${typeOf(full.items)}`;
+  if (full.items) text = `list of ${typeOf(full.items)}`;
   else if (inner.$ref && !full.enum) text = inner.$ref.split("/").pop();
   return nullable ? `${text} or null` : text;
 }
@@ -121,8 +121,10 @@ function example(schema, brief = false, seen = []) {
   if (kind === "string") return FORMATS[full.format] ?? text(full);
   return { boolean: true, array: [], object: {} }[kind] ?? null;
 }
+function matches(pattern, word) {
+  try { return new RegExp(pattern).test(word); } catch { return false; } // a dialect that browsers do not read
+}
 function text({ minLength = 0, maxLength = LONG, pattern = "" }) {
-  const form = new RegExp(pattern, "u");
-  const fits = (word) => word.length >= minLength && word.length <= maxLength && form.test(word);
+  const fits = (word) => word.length >= minLength && word.length <= maxLength && matches(pattern, word);
   return TEXTS.find(fits) ?? "text".repeat(Math.ceil(minLength / 4) || 1).slice(0, maxLength);
 }

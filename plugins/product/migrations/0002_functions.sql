@@ -5,13 +5,14 @@
 CREATE FUNCTION products.describe() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     v_category text;
+    v_tags     text := concat_ws(' ', array_to_string(NEW.tags, ' '), CASE WHEN NEW.is_organic THEN 'organic' END);
 BEGIN
     SELECT c.name INTO v_category FROM products.categories c WHERE c.id = NEW.category_id;
     NEW.search_names := lower(normalize(concat_ws(' ', NEW.name, NEW.other_names), NFC));
-    NEW.search_document := lower(normalize(concat_ws(' ', NEW.name, NEW.other_names, v_category, array_to_string(NEW.tags, ' '),
+    NEW.search_document := lower(normalize(concat_ws(' ', NEW.name, NEW.other_names, v_category, v_tags,
         NEW.farm_source, NEW.description), NFC));
     NEW.search_words := setweight(to_tsvector('english', NEW.search_names), 'A')
-        || setweight(to_tsvector('english', concat_ws(' ', v_category, array_to_string(NEW.tags, ' '))), 'B')
+        || setweight(to_tsvector('english', concat_ws(' ', v_category, v_tags)), 'B')
         || setweight(to_tsvector('english', NEW.farm_source), 'C')
         || setweight(to_tsvector('english', NEW.description), 'D');
     IF TG_OP = 'UPDATE' THEN
@@ -141,7 +142,7 @@ BEGIN
     RETURN v_levels;
 END $$;
 
--- One change by hand: a delta, so that two people at once do not undo each other. Refusal: OUT_OF_STOCK.
+-- One change by hand: a difference, so that two people at once do not undo each other. Null if there is not so much.
 CREATE FUNCTION products.adjust_stock(p_product uuid, p_change integer, p_reason text, p_reference uuid)
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -152,9 +153,7 @@ BEGIN
     WHERE s.product_id = p_product AND s.available + p_change >= 0
     RETURNING s.available, s.low_at INTO v_level, v_low;
     IF NOT FOUND THEN
-        SELECT s.available INTO v_level FROM products.stock s WHERE s.product_id = p_product;
-        RAISE EXCEPTION USING ERRCODE = 'VK000', MESSAGE = 'OUT_OF_STOCK', DETAIL = jsonb_build_array(jsonb_build_object(
-            'productId', p_product, 'requested', -p_change, 'available', coalesce(v_level, 0)))::text;
+        RETURN NULL;
     END IF;
     INSERT INTO products.inventory_log (product_id, change, level, reason, reference)
     VALUES (p_product, p_change, v_level, p_reason, p_reference);

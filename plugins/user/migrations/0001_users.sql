@@ -97,7 +97,7 @@ CREATE TABLE users.code_counters (
 
 -- One row: until when sending is strict because codes go out and are not used.
 CREATE TABLE users.code_guard (
-    only         boolean     PRIMARY KEY DEFAULT true CHECK (only),
+    is_single    boolean     PRIMARY KEY DEFAULT true CHECK (is_single),
     strict_until timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO users.code_guard DEFAULT VALUES;

@@ -58,9 +58,8 @@ async def test_a_binary_value_comes_back_as_it_was_and_a_missing_one_as_none(red
 
 
 async def test_a_refused_command_is_the_callers_error_and_harms_nobody_else(redis: Redis) -> None:
-    good, bad, also = await asyncio.gather(
-        redis.call(b"ECHO", b"1"), redis.call(b"NO-SUCH-COMMAND"), redis.call(b"ECHO", b"2"), return_exceptions=True
-    )
+    calls = [redis.call(b"ECHO", b"1"), redis.call(b"NO-SUCH-COMMAND"), redis.call(b"ECHO", b"2")]
+    good, bad, also = await asyncio.gather(*calls, return_exceptions=True)
     assert (good, also) == (b"1", b"2")
     assert isinstance(bad, ResponseError)
     assert redis.connected
@@ -98,7 +97,9 @@ async def test_a_hung_server_costs_the_first_callers_55_ms_and_nobody_after_them
         assert 0.045 < max(waits) <= 0.055 + 0.01  # the second is for this machine, not for the promise
         for _ in range(40):
             assert await refused(redis, b"PING") < 0.005
-            await asyncio.sleep(0.01)  # long enough for several probes, which a stopped server takes but does not answer
+            await asyncio.sleep(
+                0.01
+            )  # long enough for several probes, which a stopped server takes but does not answer
     finally:
         server.thaw()
     await until(lambda: redis.connected)

@@ -76,7 +76,13 @@ class Room:
         """What the bus does with an event."""
         meta = meta or occurred(user)
         order = str(uuid7())
-        words = {"orderId": order, "orderNumber": "VRK-2026-000001", "amount": "₹1,234.50", "expected": "soon", "refund": ""}
+        words = {
+            "orderId": order,
+            "orderNumber": "VRK-2026-000001",
+            "amount": "₹1,234.50",
+            "expected": "soon",
+            "refund": "",
+        }
         async with self.db.transaction() as tx:
             await self.service.announce(tx, user, template, words, meta)
         return meta

@@ -65,8 +65,15 @@ def test_a_provider_may_ask_for_more_time_but_not_for_ever(attempts: int, asked:
 
 def test_a_message_prints_nothing_personal() -> None:
     message = Message(
-        key="k", medium=Medium.SMS, to="+919876543210", template="T", title="", text="123456 is", expires_in=300, code="123456",
+        key="k",
+        medium=Medium.SMS,
+        to="+919876543210",
+        template="T",
+        title="",
+        text="123456 is",
+        expires_in=300,
+        code="123456",
         variables={"code": "123456"},
-    )  # fmt: skip
+    )
     assert "123456" not in repr(message)
     assert "9876543210" not in repr(message)

@@ -31,10 +31,10 @@ async def test_a_push_carries_what_the_app_needs(clean: Room) -> None:
     (message,) = channel.sent
     (entry,), _ = await clean.service.page(user, 1, 20, unread=False)
     assert message.to == token
-    assert message.text == entry["body"]
-    assert message.data["notificationId"] == str(entry["id"])
+    assert message.text == entry.body
+    assert message.data["notificationId"] == str(entry.id)
     assert message.data["actionType"] == "order_details"
-    assert message.data["actionData"] == '{"orderId":"' + entry["action_data"]["orderId"] + '"}'
+    assert message.data["actionData"] == '{"orderId":"' + (entry.action_data or {})["orderId"] + '"}'
     assert 86_000 < message.expires_in <= 86_400
     assert await clean.states(user) == [("push", "SENT", None)]
     assert await clean.courier(Medium.PUSH, channel).round() == 0
@@ -268,7 +268,7 @@ async def test_a_running_courier_wakes_at_a_poke_and_stops_after_what_is_under_w
 
     channel.before = slowly
     courier = clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, poll=60))
-    _ = tasks.forever("courier", courier.run)
+    tasks.forever("courier", courier.run)
     await asyncio.sleep(0.05)
     user, _ = await with_push(clean)
     began = time.monotonic()
@@ -280,9 +280,7 @@ async def test_a_running_courier_wakes_at_a_poke_and_stops_after_what_is_under_w
     assert await clean.states(user) == [("push", "SENT", None)]
 
 
-async def test_a_running_courier_outlives_a_database_that_is_away(
-    clean: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_running_courier_outlives_a_database_that_is_away(clean: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     channel, tasks, failed = FakeChannel(), Tasks(), asyncio.Event()
     courier = clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, poll=0.02))
     real = courier._deliveries.claim
@@ -295,7 +293,7 @@ async def test_a_running_courier_outlives_a_database_that_is_away(
 
     monkeypatch.setattr(courier._deliveries, "claim", away_once)
     user, _ = await with_push(clean)
-    _ = tasks.forever("courier", courier.run)
+    tasks.forever("courier", courier.run)
     async with asyncio.timeout(5):
         while await clean.states(user) != [("push", "SENT", None)]:
             await asyncio.sleep(0.02)

@@ -81,8 +81,8 @@ class House:
     async def code_of(self, phone: str) -> str:
         """The live code of a phone, read as the courier reads it."""
         row = await self.db.fetchrow(
-            "SELECT m.challenge_id, m.sealed FROM users.code_messages m JOIN users.challenges c ON c.id = m.challenge_id"
-            " WHERE c.phone = $1 AND c.live",
+            "SELECT m.challenge_id, m.sealed FROM users.code_messages m"
+            " JOIN users.challenges c ON c.id = m.challenge_id WHERE c.phone = $1 AND c.live",
             phone,
         )
         assert row is not None

@@ -45,7 +45,17 @@ def test_whatever_is_accepted_as_a_phone_has_the_one_stored_form(text: str) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "5876543210", "987654321", "98765432100", "919876543210", "+929876543210", "९८७६५४३२१०", "9876543210\n", "+91 9876543210"],
+    [
+        "",
+        "5876543210",
+        "987654321",
+        "98765432100",
+        "919876543210",
+        "+929876543210",
+        "९८७६५४३२१०",
+        "9876543210\n",
+        "+91 9876543210",
+    ],
 )
 def test_other_forms_are_no_phone(text: str) -> None:
     assert normal_phone(text) is None

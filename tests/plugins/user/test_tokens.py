@@ -22,7 +22,9 @@ def test_what_reads_as_a_token_is_written_the_same_way(text: str) -> None:
     assert token is None or token.text == text
 
 
-@pytest.mark.parametrize("text", ["", "x", "é" * 43, "A" * 42, "A" * 44, "A" * 42 + "B", "A" * 42 + "=", " " + "A" * 42])
+@pytest.mark.parametrize(
+    "text", ["", "x", "é" * 43, "A" * 42, "A" * 44, "A" * 42 + "B", "A" * 42 + "=", " " + "A" * 42]
+)
 def test_other_texts_are_no_token(text: str) -> None:
     assert RefreshToken.read(text) is None
 

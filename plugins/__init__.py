@@ -1,0 +1,1 @@
+"""The domains, one package each. A further one may live here or in a wheel of its own."""

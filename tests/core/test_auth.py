@@ -1,0 +1,107 @@
+"""Access tokens: the algorithm is pinned, every claim is checked, a refusal is never remembered."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+
+from core import auth
+from core.auth import LEEWAY, Role, SigningKey, TokenIssuer
+from core.errors import TOKEN_EXPIRED, TOKEN_INVALID, UNAUTHORIZED, Problem
+
+SECRET, OLD = "s" * 40, "o" * 40
+USER, SESSION = uuid4(), uuid4()
+
+
+def issuer(active: str = SECRET, *also: str) -> TokenIssuer:
+    return TokenIssuer(active, also, issuer="vurksha", audience="app", minutes=15)
+
+
+def forged(key: str = SECRET, algorithm: str | None = "HS256", kid: str | None = None, **changed: Any) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": "vurksha", "aud": "app", "sub": str(USER), "sid": str(SESSION), "role": "CUSTOMER", "type": "access",
+        "iat": now, "exp": now + 900, **changed,
+    }  # fmt: skip
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(claims, key, algorithm, headers={"kid": kid or SigningKey.of(SECRET).kid})
+
+
+def refusal(token: str) -> object:
+    with pytest.raises(Problem) as caught:
+        issuer().principal(f"Bearer {token}")
+    return caught.value.code
+
+
+def test_an_issued_token_speaks_for_its_session() -> None:
+    tokens = issuer()
+    header = "Bearer " + tokens.issue(USER, SESSION, "ADMIN")
+    for _ in range(2):  # verified, then remembered
+        principal = tokens.principal(header)
+        assert (principal.user_id, principal.session_id, principal.role) == (USER, SESSION, Role.ADMIN)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        forged(key=OLD),
+        forged(iss="else"),
+        forged(aud="else"),
+        forged(type="refresh"),
+        forged(type=None),
+        forged(sub="no uuid"),
+        forged(sid=None),
+        forged(role="GOD"),
+        forged(kid="unknown"),
+        forged(key="", algorithm="none"),
+        forged(key="s" * 64, algorithm="HS512"),
+        jwt.encode({}, SECRET, "HS256"),
+        "a.b.c",
+        "",
+        "é.é.é",
+    ],
+)
+def test_what_is_not_ours_is_refused(token: str) -> None:
+    assert refusal(token) is TOKEN_INVALID
+
+
+def test_no_header_is_told_apart_from_a_bad_one() -> None:
+    for header in (None, "", "Basic x"):
+        with pytest.raises(Problem) as caught:
+            issuer().principal(header)
+        assert caught.value.code is UNAUTHORIZED
+
+
+def test_expiry_has_a_leeway_and_holds_for_remembered_tokens_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = int(time.time())
+    assert refusal(forged(exp=now - LEEWAY - 1)) is TOKEN_EXPIRED
+    tokens = issuer()
+    header = f"Bearer {forged(exp=now - LEEWAY + 3)}"
+    assert tokens.principal(header).user_id == USER
+    monkeypatch.setattr(auth.time, "time", lambda: now + 4)
+    with pytest.raises(Problem) as caught:
+        tokens.principal(header)
+    assert caught.value.code is TOKEN_EXPIRED
+
+
+def test_keys_rotate_without_a_refusal() -> None:
+    """Accept the new key everywhere, sign with it, keep the old one until its tokens have expired, drop it."""
+    before, both, after = issuer(OLD), issuer(SECRET, OLD), issuer(SECRET)
+    old, new = ("Bearer " + i.issue(USER, SESSION, "CUSTOMER") for i in (before, both))
+    assert both.principal(old).user_id == both.principal(new).user_id == after.principal(new).user_id == USER
+    with pytest.raises(Problem):
+        after.principal(old)
+
+
+def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "REMEMBERED", 20)
+    tokens = issuer()
+    for _ in range(50):
+        tokens.principal("Bearer " + tokens.issue(uuid4(), SESSION, "CUSTOMER"))
+    assert len(tokens._known) <= 20  # noqa: SLF001  the bound is inside
+
+
+def test_keys_do_not_print() -> None:
+    assert SECRET not in repr(SigningKey.of(SECRET))

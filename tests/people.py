@@ -1,0 +1,75 @@
+"""People for tests: they sign in as the app does, by a code that was really sent."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import attrs
+import pytest
+
+from core.testing import TestApp
+
+
+@attrs.frozen(kw_only=True)
+class Customer:
+    """Somebody who is signed in."""
+
+    user_id: UUID
+    phone: str
+    """Ten digits, as the app sends them."""
+    token: str
+    refresh: str
+
+    @property
+    def full_phone(self) -> str:
+        """As it is stored and as messages are addressed."""
+        return f"+91{self.phone}"
+
+
+NewCustomer = Callable[[], Awaitable[Customer]]
+
+
+def new_phone() -> str:
+    """A number that no other test has."""
+    return f"{6 + secrets.randbelow(4)}{secrets.randbelow(10**9):09d}"
+
+
+async def code_for(app: TestApp, phone: str) -> str:
+    """Ask for a code and read it from what was sent."""
+    before = len(app.messages(f"+91{phone}"))
+    answer = await app.post("/auth/send-otp", json={"phone": phone})
+    assert answer.status == 200, answer.body
+    return str((await app.message(f"+91{phone}", before))["code"])
+
+
+async def sign_in(app: TestApp, phone: str) -> Customer:
+    """The whole way, over HTTP."""
+    answer = await app.post("/auth/verify-otp", json={"phone": phone, "otp": await code_for(app, phone)})
+    assert answer.status == 200, answer.body
+    data = answer.data
+    return Customer(user_id=UUID(data["user"]["id"]), phone=phone, token=data["accessToken"], refresh=data["refreshToken"])
+
+
+@pytest.fixture
+def new_customer(app: TestApp) -> NewCustomer:
+    """Makes a further customer."""
+
+    async def make() -> Customer:
+        return await sign_in(app, new_phone())
+
+    return make
+
+
+@pytest.fixture
+async def customer(new_customer: NewCustomer) -> Customer:
+    """Somebody new."""
+    return await new_customer()
+
+
+@pytest.fixture(scope="session")
+async def admin(app: TestApp) -> Customer:
+    """Somebody with the role ADMIN, given stored as `vurksha admin grant` stores it."""
+    phone = new_phone()
+    await sign_in(app, phone)
+    await app.db.fetchval("UPDATE users.accounts SET role = 'ADMIN' WHERE phone = $1 RETURNING id", f"+91{phone}")
+    return await sign_in(app, phone)

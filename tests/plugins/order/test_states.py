@@ -1,0 +1,145 @@
+"""The state machine, walked at random, and the words that people use for its states."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from plugins.order.states import (
+    FORWARD,
+    LABELS,
+    MOVES,
+    WORDS,
+    Method,
+    NotAllowed,
+    Payment,
+    State,
+    Status,
+    advance,
+    key,
+    meanings,
+    pay,
+    target,
+)
+
+states = st.builds(State, st.sampled_from(Status), st.sampled_from(Method), st.sampled_from(Payment))
+
+
+class OrderLife(RuleBasedStateMachine):
+    """Any news in any order: what can never be true never is."""
+
+    @initialize(method=st.sampled_from(Method))
+    def place(self, method: Method) -> None:
+        waiting = Payment.PENDING if method is Method.COD else Payment.PROCESSING
+        self.state = State(Status.PENDING, method, waiting)
+        self.seen = [self.state]
+
+    @rule(to=st.sampled_from(Status))
+    def move(self, to: Status) -> None:
+        try:
+            self.state = advance(self.state, to)
+        except NotAllowed:
+            return
+        self.seen.append(self.state)
+
+    @rule(to=st.sampled_from(Payment))
+    def hear(self, to: Payment) -> None:
+        self.state = pay(self.state, to)
+        self.seen.append(self.state)
+
+    @invariant()
+    def nothing_is_prepared_unsettled(self) -> None:
+        if not hasattr(self, "state"):
+            return
+        inside = {Status.CONFIRMED, Status.PROCESSING, Status.READY_FOR_PICKUP, Status.OUT_FOR_DELIVERY}
+        if self.state.status in inside and self.state.payment is not Payment.REFUNDED:
+            assert self.state.settled
+
+    @invariant()
+    def payments_never_move_back(self) -> None:
+        ranks = [FORWARD.index(state.payment) for state in getattr(self, "seen", [])]
+        assert ranks == sorted(ranks)
+
+    @invariant()
+    def the_cancelled_never_return(self) -> None:
+        statuses = [state.status for state in getattr(self, "seen", [])]
+        if Status.CANCELLED in statuses:
+            assert {*statuses[statuses.index(Status.CANCELLED) :]} <= {Status.CANCELLED, Status.REFUNDED}
+
+
+TestOrderLife = OrderLife.TestCase
+
+
+@given(state=states, to=st.sampled_from(Status))
+def test_a_move_is_in_the_table_or_refused(state: State, to: Status) -> None:
+    try:
+        after = advance(state, to)
+    except NotAllowed:
+        return
+    assert to in MOVES[state.status]
+    assert (after.status, after.method) == (to, state.method)
+
+
+@given(state=states, to=st.sampled_from(Payment))
+def test_hearing_the_same_news_twice_changes_nothing_more(state: State, to: Payment) -> None:
+    once = pay(state, to)
+    assert pay(once, to) == once
+
+
+def test_every_status_has_its_moves_and_only_refunded_is_an_end() -> None:
+    assert set(MOVES) == set(Status)
+    assert [status for status in Status if not MOVES[status]] == [Status.REFUNDED]
+
+
+def test_an_unpaid_online_order_is_not_confirmed() -> None:
+    with pytest.raises(NotAllowed):
+        advance(State(Status.PENDING, Method.UPI, Payment.FAILED), Status.CONFIRMED)
+
+
+def test_refunding_needs_money() -> None:
+    with pytest.raises(NotAllowed):
+        advance(State(Status.CANCELLED, Method.UPI, Payment.FAILED), Status.REFUNDED)
+    after = advance(State(Status.CANCELLED, Method.UPI, Payment.COMPLETED), Status.REFUNDED)
+    assert after.payment is Payment.REFUNDED
+
+
+def test_cash_is_paid_on_delivery() -> None:
+    assert advance(State(Status.OUT_FOR_DELIVERY, Method.COD, Payment.PENDING), Status.DELIVERED).payment is (
+        Payment.COMPLETED
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "statuses"),
+    [
+        ("PROCESSING", {Status.PROCESSING}),
+        ("Processing", {Status.PROCESSING, Status.READY_FOR_PICKUP}),
+        ("processing", {Status.PENDING, Status.CONFIRMED, Status.PROCESSING, Status.READY_FOR_PICKUP}),
+        ("Pending", {Status.PENDING, Status.CONFIRMED}),
+        ("in_transit", {Status.OUT_FOR_DELIVERY}),
+        ("Shipped", {Status.OUT_FOR_DELIVERY}),
+        ("delivered", {Status.DELIVERED}),
+        ("cancelled", {Status.CANCELLED, Status.REFUNDED}),
+    ],
+)
+def test_a_filter_word_means_what_its_screen_shows(word: str, statuses: set[Status]) -> None:
+    assert {*meanings(word)} == statuses
+
+
+@given(word=st.sampled_from(WORDS))
+def test_every_word_means_something(word: str) -> None:
+    assert meanings(word)
+
+
+@given(state=states, word=st.sampled_from(WORDS))
+def test_staff_words_lead_to_a_status_that_the_word_shows(state: State, word: str) -> None:
+    to = target(state, word)
+    if to is not None:
+        assert word.casefold() in {to.value.casefold(), LABELS[to].casefold(), key(to).casefold()}
+
+
+def test_a_word_for_where_the_order_is_moves_nothing() -> None:
+    ready = State(Status.READY_FOR_PICKUP, Method.COD, Payment.PENDING)
+    assert target(ready, "processing") is target(ready, "Processing") is None
+    assert target(ready, "PROCESSING") is Status.PROCESSING
+    assert target(ready, "Shipped") is target(ready, "in_transit") is Status.OUT_FOR_DELIVERY

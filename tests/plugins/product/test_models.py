@@ -1,0 +1,71 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.types import Paise
+from plugins.product.editing import expected, hundredths
+from plugins.product.models import MAX_SEARCH, like, normal, share_price, share_stock, unit_price
+from tests.plugins.product.shelf import Shelf
+
+PRICES = st.integers(1, 10**11).map(Paise)
+DISCOUNTS = st.integers(0, 9_999)
+
+
+@given(PRICES, DISCOUNTS)
+def test_a_unit_price_is_the_nearest_paisa_and_a_half_goes_up(price: Paise, discount: int) -> None:
+    exact = price * (10_000 - discount)
+    assert -5_000 < unit_price(price, discount) * 10_000 - exact <= 5_000
+
+
+@given(PRICES)
+def test_no_discount_leaves_the_price(price: Paise) -> None:
+    assert unit_price(price, 0) == price
+
+
+@given(PRICES, DISCOUNTS, DISCOUNTS)
+def test_a_larger_discount_never_costs_more(price: Paise, one: int, other: int) -> None:
+    assert unit_price(price, max(one, other)) <= unit_price(price, min(one, other))
+
+
+@given(PRICES)
+def test_a_whole_share_costs_the_whole_price(price: Paise) -> None:
+    assert share_price(price, 1000) == price
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5000))
+def test_packs_never_hold_more_than_the_stock(available: int, share: int) -> None:
+    assert share_stock(available, share) * share <= available * 1000 < (share_stock(available, share) + 1) * share
+
+
+@pytest.mark.parametrize(("price", "discount"), [(4_000, 1_000), (999, 1_250), (1, 5_000), (3, 5_000), (10**11, 9_999)])
+async def test_the_database_rounds_like_the_rule(shelf: Shelf, price: int, discount: int) -> None:
+    key = await shelf.product(price=price, discount_bp=discount)
+    stored = await shelf.db.fetchval("SELECT unit_price_paise FROM products.products WHERE id = $1", key)
+    assert stored == unit_price(Paise(price), discount)
+
+
+@given(st.text(max_size=200))
+def test_a_search_is_normal_after_one_pass(text: str) -> None:
+    once = normal(text)
+    assert len(once) <= MAX_SEARCH
+    assert "\0" not in once
+    assert normal(unicodedata.normalize("NFD", "टमाटर क़")) == normal("टमाटर क़")
+
+
+def test_a_pattern_takes_no_orders_from_the_search() -> None:
+    assert like("50%_\\") == "%50\\%\\_\\\\%"
+
+
+@pytest.mark.parametrize(("amount", "units"), [(40.0, 4_000), (0.1, 10), (19.995, 2_000), (12.5, 1_250), (0.29, 29)])
+def test_a_decimal_number_is_taken_as_it_was_written(amount: float, units: int) -> None:
+    assert hundredths(amount) == units
+
+
+@pytest.mark.parametrize(
+    ("header", "version"),
+    [(None, None), ("*", None), ('"7"', 7), ("7", 7), ('W/"abc"', -1), ('"' + "9" * 30 + '"', -1)],
+)
+def test_if_match_is_a_version_or_matches_nothing(header: str | None, version: int | None) -> None:
+    assert expected(header) == version

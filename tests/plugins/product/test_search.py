@@ -1,0 +1,105 @@
+"""Words, typing mistakes and other scripts; and that a large shop is searched by its indexes."""
+
+import unicodedata
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+
+from core.errors import UNAVAILABLE, Problem
+from core.types import uuid7
+from plugins.product.ports import CATALOG
+from plugins.product.queries import CatalogueReads
+from plugins.product.service import Ask, SharedCatalogue, Shop
+from tests.plugins.product.shelf import Shelf
+
+MANY = """INSERT INTO products.products (id, slug, name, category_id, price_paise, other_names, description)
+    SELECT gen_random_uuid(), 'many-' || $1::text || n, 'Item ' || md5(n::text), $2, 1000, md5((n * 7)::text),
+    md5((n * 3)::text) FROM generate_series(1, 20000) n"""
+
+
+async def found(shelf: Shelf, words: str) -> list[str]:
+    return await shelf.names(f"&search={quote(words)}")
+
+
+@pytest.fixture
+async def tomatoes(shelf: Shelf) -> Shelf:
+    await shelf.product("Tomato", other="टमाटर, தக்காளி, tamatar", organic=True, tags=("salad",), sales=9)
+    await shelf.product("Salad Box", description="With tomatoes, lettuce and क़ोरमा")
+    await shelf.product("Okra", other="भिंडी")
+    await shelf.shown()
+    return shelf
+
+
+@pytest.mark.parametrize(
+    "words", ["tomato", "TOMATO", "tamato", "tomatos", "टमाटर", "தக்காளி", "tamatar", "टमा", "  tomato  "]
+)
+async def test_a_tomato_is_found_first_however_it_is_written(tomatoes: Shelf, words: str) -> None:
+    assert (await found(tomatoes, words))[0] == "Tomato"
+
+
+async def test_what_only_mentions_the_words_comes_later(tomatoes: Shelf) -> None:
+    assert await found(tomatoes, "tomatoes") == ["Tomato", "Salad Box"]
+    assert await found(tomatoes, "organic tomato") == ["Tomato"]
+    assert await found(tomatoes, unicodedata.normalize("NFD", "क़ोरमा")) == ["Salad Box"]
+
+
+@pytest.mark.parametrize("words", ["zzqxyw", "%%%", "___", "\\", "'; DROP", "%00x", "क" * 300])
+async def test_nothing_found_is_an_empty_list(tomatoes: Shelf, words: str) -> None:
+    assert await found(tomatoes, words) == []
+
+
+async def test_a_search_keeps_to_filters_order_and_pages(tomatoes: Shelf) -> None:
+    await tomatoes.product("Cherry Tomato", price=900, stock=1, other="tomato")
+    await tomatoes.shown()
+    assert await tomatoes.names("&search=tomato&inStock=true") == ["Cherry Tomato"]
+    assert (await tomatoes.names("&search=tomato&sortBy=price_asc"))[0] == "Cherry Tomato"
+    assert len(await tomatoes.names("&search=tomato&limit=1")) == 1
+
+
+async def test_an_edit_is_found_under_its_new_name(tomatoes: Shelf) -> None:
+    sql = "UPDATE products.products SET name = 'Brinjal' WHERE category_id = $1 AND name = 'Okra' RETURNING 1"
+    assert await found(tomatoes, "brinjal") == []
+    await tomatoes.db.fetchval(sql, tomatoes.id)
+    await tomatoes.shown()
+    assert await found(tomatoes, "brinjal") == ["Brinjal"]
+
+
+class NoDatabase(CatalogueReads):
+    """The database is away."""
+
+    async def search(self, words: str, pattern: str, most: int) -> list[UUID]:
+        raise Problem(UNAVAILABLE)
+
+
+async def test_while_the_database_is_away_memory_searches_by_name(tomatoes: Shelf) -> None:
+    app = tomatoes.app
+    catalog = app.services.get(CATALOG)
+    assert isinstance(catalog, SharedCatalogue)
+    shop = Shop(catalog._catalogue, NoDatabase(app.db), app.kernel.cache)
+    page = await shop.page(Ask(page=1, limit=20, search="टमाटर", categories=(str(tomatoes.id),)))
+    assert [entry.product.name for entry in page.entries] == ["Tomato"]
+    assert not page.lasting
+
+
+@pytest.mark.slow
+async def test_a_search_of_a_large_shop_uses_indexes(shelf: Shelf) -> None:
+    async with shelf.db.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await connection.execute("SET LOCAL statement_timeout = '60s'")
+            await connection.execute(MANY, str(uuid7()), shelf.id)
+            await connection.execute("ANALYZE products.products")
+            body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE oid = 'products.search'::regproc")
+            await connection.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.5")
+            await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            await connection.execute(f"PREPARE hunt (text, text, integer) AS {body}")
+            rows = await connection.fetch("EXPLAIN EXECUTE hunt('tomato', '%tomato%', 500)")
+            plan = "\n".join(row[0] for row in rows)
+            await connection.execute("DEALLOCATE hunt")
+        finally:
+            await transaction.rollback()
+    assert "Seq Scan" not in plan, plan
+    for index in ("products_names", "products_document", "products_words"):
+        assert index in plan
