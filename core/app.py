@@ -62,20 +62,26 @@ class App:
         self.plugins = Plugins(plugins)
         self.log = log_stream or RequestLog(enabled=settings.log.requests)
         self.clockwork = Clockwork(hsts=settings.http.hsts)
-        self.tasks, self.workers = Tasks(), Tasks()
+        self.hopeless = asyncio.Event()
+        """A background loop keeps failing: the process had better end and be started again (RELIABILITY 4.10)."""
+        self.tasks, self.workers = (Tasks(lambda _: self.hopeless.set()) for _ in range(2))
         self.kernel = _kernel(settings, self.tasks)
         self.db, self.redis = self.kernel.db, self.kernel.redis
         self.plugins.provide(self.kernel)
         self.migrations = migrate.read(self.plugins.migration_folders())
         subscriptions = self.plugins.declared("subscriptions")
-        self.bus = Bus(self.db, self.workers, subscriptions, concurrency=settings.events.concurrency, poll=settings.events.poll)
+        self.bus = Bus(
+            self.db, self.workers, subscriptions, concurrency=settings.events.concurrency, poll=settings.events.poll
+        )
         self.relay = Relay(self.db, self.bus, poll=settings.events.poll)
         self.db.on_events = self.relay.poke
         self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *housekeeping(self.db)])
         self.health = Health([*self._own_checks(), *self.plugins.declared("health_checks")], version("vurksha"))
         declared = self.plugins.declared("routes")
         self.routes = [one for one in declared if isinstance(one, Route)]
-        self.entry = Entry(self._table(declared), self.clockwork, Cors(settings.http.cors_origins), settings.http.trusted_proxies)
+        self.entry = Entry(
+            self._table(declared), self.clockwork, Cors(settings.http.cors_origins), settings.http.trusted_proxies
+        )
         self._lifecycle = self._steps()
         self._server: HttpServer | None = None
 
@@ -118,7 +124,10 @@ class App:
 
     def _kernel_pages(self) -> Iterable[tuple[str, Served]]:
         for kind in ("health", "live", "ready"):
-            yield "/health" if kind == "health" else f"/health/{kind}", HealthEndpoint(kind, self.health, self.clockwork)
+            yield (
+                "/health" if kind == "health" else f"/health/{kind}",
+                HealthEndpoint(kind, self.health, self.clockwork),
+            )
         document = orjson.dumps(self.document(), option=orjson.OPT_INDENT_2)
         yield "/openapi.json", StaticEndpoint(self.clockwork, document, "application/json", max_age=60)
         page, policy = docs.page()
@@ -196,6 +205,7 @@ class App:
         try:
             yield
         finally:
+            await self.bus.stop(WORKERS_STOP)
             await self.workers.stop(WORKERS_STOP)
 
     async def start(self) -> None:
@@ -222,7 +232,9 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
     postgres, auth = settings.postgres, settings.auth
     if postgres.url is None or settings.redis.url is None:
         raise ValueError("DATABASE_URL and REDIS_URL must be known by now")
-    pool = Pool(postgres.url.reveal(), size=postgres.pool_size, warm=postgres.warm, connect=postgres.connect, server=FULL)
+    pool = Pool(
+        postgres.url.reveal(), size=postgres.pool_size, warm=postgres.warm, connect=postgres.connect, server=FULL
+    )
     redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
     return Kernel(
         settings=settings,

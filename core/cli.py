@@ -1,6 +1,5 @@
 """The program `vurksha`: the kernel's commands and those that plugins bring."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -10,12 +9,12 @@ import attrs
 import click
 import orjson
 
-from core import settings as configuration
+from core import configuration
 from core.app import App, plugin_sections
 from core.plugins import Kernel, PluginError, find
 from core.serve import CannotListen, replica
 from core.serve import run as run_loop
-from core.settings import BadSettings, Secret, Settings
+from core.settings import KERNEL_SECTIONS, BadSettings, Secret, Settings
 from core.store import migrate as migrations
 from core.store.embedded import Embedded
 from core.store.embedded_process import EmbeddedError
@@ -82,10 +81,10 @@ def program() -> None:
     """Vurksha's backend. Every command has --help with an example."""
 
 
-@program.command()
+@program.command(epilog="Example: vurksha serve --replicas 2")
 @click.option("--replicas", default=1, show_default=True, help="Processes that share the port.")
 def serve(replicas: int) -> None:
-    """Serve the app. Example: vurksha serve --replicas 2
+    """Serve the app.
 
     In development this starts PostgreSQL and Redis where no URL is given, migrates and seeds.
     """
@@ -109,7 +108,7 @@ def serve(replicas: int) -> None:
 
 def _tell(app: App) -> None:
     """Where to look, for a person who just started it."""
-    if not (app.settings.development and sys.stderr.isatty() or os.environ.get("VURKSHA_WELCOME")):
+    if not app.settings.development:
         return
     base = f"http://{app.settings.http.host}:{app.settings.http.port}"
     click.echo(
@@ -124,9 +123,9 @@ def _tell(app: App) -> None:
     )
 
 
-@program.command()
+@program.command(epilog="Example: DATABASE_URL=postgresql://... vurksha migrate")
 def migrate() -> None:
-    """Bring the database's schema up to date. Example: DATABASE_URL=postgresql://... vurksha migrate"""
+    """Bring the database's schema up to date."""
 
     async def main() -> int:
         settings, classes = load()
@@ -144,9 +143,9 @@ def migrate() -> None:
     sys.exit(run_loop(main()))
 
 
-@program.command()
+@program.command(epilog="Example: vurksha seed")
 def seed() -> None:
-    """Write the demo shop; doing it twice changes nothing. Example: vurksha seed"""
+    """Write the demo shop; doing it twice changes nothing."""
     app = offline_app()
 
     async def work() -> None:
@@ -157,42 +156,38 @@ def seed() -> None:
     run(app.kernel, work)
 
 
-@program.command()
+@program.command(epilog="Example: vurksha routes | grep ADMIN")
 def routes() -> None:
-    """List the routes with their policy. Example: vurksha routes | grep ADMIN"""
+    """List the routes with their policy."""
     for route in sorted(offline_app().routes, key=lambda r: (r.path, r.method)):
         roles = route.policy.roles
         who = "public" if roles is None else "user" if len(roles) > 2 else "/".join(sorted(roles))  # noqa: PLR2004
         click.echo(f"{route.method:7} /api/v1{route.path:45} {who:8} {route.repeat.value:8} {route.summary}")
 
 
-@program.command("openapi")
+@program.command("openapi", epilog="Example: vurksha openapi > openapi.json")
 def openapi_document() -> None:
-    """Print the OpenAPI document. Example: vurksha openapi > openapi.json"""
+    """Print the OpenAPI document."""
     click.echo(orjson.dumps(offline_app().document(), option=orjson.OPT_INDENT_2).decode())
 
 
-@program.command("check-config")
+@program.command("check-config", epilog="Example: vurksha check-config")
 def check_config() -> None:
-    """Check the settings and say where each stands; secrets are not shown. Example: vurksha check-config"""
+    """Check the settings and say where each stands; secrets are not shown."""
     settings, _ = load()
-    for name in (*configuration.KERNEL_SECTIONS, *settings.sections):
+    for name in (*KERNEL_SECTIONS, *settings.sections):
         section: Any = settings.sections.get(name) or getattr(settings, name)
         for field in attrs.fields(type(section)):
             click.echo(f"{name}.{field.name} = {getattr(section, field.name)!r}")
     click.echo(f"all good: {settings.environment}, data in {settings.data_dir}")
 
 
-@program.command()
+@program.command(epilog="Example: vurksha plugins")
 def plugins() -> None:
-    """List the loaded plugins in the order they start. Example: vurksha plugins"""
+    """List the loaded plugins in the order they start."""
     for manifest in offline_app().plugins.manifests:
         needs = ", ".join(manifest.requires) or "nobody"
         click.echo(f"{manifest.name:14} {manifest.version:8} schema {manifest.schema:14} requires {needs}")
-
-
-class Mistake(click.ClickException):
-    """One clear line, exit status 1."""
 
 
 def main() -> None:
@@ -205,6 +200,6 @@ def main() -> None:
     except (BadSettings, PluginError, EmbeddedError, CannotListen, migrations.MigrationError) as error:
         click.echo(f"vurksha: {error}", err=True)
         sys.exit(1)
-    except (OSError, asyncio.TimeoutError) as error:
+    except OSError as error:  # a time-out is one, too
         click.echo(f"vurksha: {error}", err=True)
         sys.exit(1)

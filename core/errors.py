@@ -40,7 +40,9 @@ UNSUPPORTED_MEDIA = Code("UNSUPPORTED_MEDIA_TYPE", 415, "Send JSON, not compress
 EXPECTATION_FAILED = Code("EXPECTATION_FAILED", 417, "This expectation cannot be met.")
 HEADERS_TOO_LARGE = Code("HEADERS_TOO_LARGE", 431, "The request's headers are too large.")
 KEY_REUSED = Code("IDEMPOTENCY_KEY_REUSED", 422, "This idempotency key was used for another request.")
-IN_PROGRESS = Code("OPERATION_IN_PROGRESS", 409, "The same request is still being worked on.", retryable=True, retry_after=1)
+IN_PROGRESS = Code(
+    "OPERATION_IN_PROGRESS", 409, "The same request is still being worked on.", retryable=True, retry_after=1
+)
 RATE_LIMITED = Code("RATE_001", 429, "Too many requests. Please wait a moment.", retryable=True, retry_after=5)
 INTERNAL = Code("SYS_001", 500, "Something went wrong on our side.")
 UNAVAILABLE = Code("SYS_002", 503, "The service is busy. Please try again.", retryable=True, retry_after=1)

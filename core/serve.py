@@ -50,14 +50,16 @@ async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool
         await migrate.apply(app.db.pool.dsn, app.migrations)
     server = await app.listen(sock)
     starting = loop.create_task(_start(app, prepare=prepare, told=told), name="start")
+    hopeless = loop.create_task(app.hopeless.wait(), name="hopeless")
     stopping = loop.create_task(stop.wait(), name="stop")
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if starting.done() and starting.exception() is not None:
+    await asyncio.wait({starting, stopping, hopeless}, return_when=asyncio.FIRST_COMPLETED)
+    failed = starting.done() and starting.exception() is not None
+    if failed:
         log.critical("the start failed", exc_info=starting.exception())
-        stop.set()
-    await stop.wait()
+    else:
+        await asyncio.wait({stopping, hopeless}, return_when=asyncio.FIRST_COMPLETED)
     await _end(app, server, starting, settings)
-    return 1 if starting.done() and not starting.cancelled() and starting.exception() else 0
+    return 1 if failed or hopeless.done() else 0
 
 
 async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> None:

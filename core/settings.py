@@ -1,33 +1,9 @@
-"""Settings: `config/base.toml`, then `config/<environment>.toml`, then the environment, into frozen objects.
+"""What can be set, as frozen classes: the kernel's sections, and a place for those of plugins."""
 
-Every mistake is reported at once. A secret comes from the environment or a `*_FILE`, never from a TOML file, and never
-prints. The environment is read here and nowhere else.
-"""
-
-import json
-import secrets
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
 
 import attrs
-
-from core.convert import Wire
-from core.errors import Invalid
-
-S = TypeVar("S")
-MIN_SECRET = 32
-"""Characters that a secret of our own making needs at least (RELIABILITY 4.13)."""
-ENVIRONMENTS = ("development", "test", "production")
-GIVEN_NAMES = {
-    "DATABASE_URL": ("postgres", "url"),
-    "REDIS_URL": ("redis", "url"),
-    "JWT_SECRET": ("auth", "secret"),
-    "PORT": ("http", "port"),
-    "LOG_LEVEL": ("log", "level"),
-}
-"""Environment names that the user gave (DESIGN 4); all others are VURKSHA_<SECTION>__<KEY>."""
 
 
 @attrs.frozen(repr=False)
@@ -147,162 +123,9 @@ class Settings:
         return self.environment != "production"
 
 
-_converter = Wire(is_text=True)
-_converter.accept(Secret)
-
-
 class BadSettings(Exception):
     """All mistakes of a configuration, one per line."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("the settings have mistakes:\n" + "\n".join(f"  - {m}" for m in mistakes))
         self.mistakes = mistakes
-
-
-@attrs.frozen
-class Source:
-    """What was written in files and environment, before it is checked."""
-
-    environment: str
-    data_dir: Path
-    plugins: tuple[str, ...]
-    sections: dict[str, dict[str, Any]]
-
-    def given(self, section: str, key: str) -> bool:
-        """Whether somebody set it, directly or by a file."""
-        return not {key, f"{key}_file"}.isdisjoint(self.sections.get(section, {}))
-
-
-def config_dir(env: Mapping[str, str]) -> Path:
-    """`config/` beside the kernel, or what VURKSHA_CONFIG_DIR names."""
-    return Path(env.get("VURKSHA_CONFIG_DIR") or Path(__file__).resolve().parent.parent / "config")
-
-
-def default_data_dir(env: Mapping[str, str], *, root: bool) -> Path:
-    """Where the embedded servers and the development journal live."""
-    if env.get("DATA_DIR"):
-        return Path(env["DATA_DIR"]).absolute()
-    if root:
-        return Path("/var/lib/vurksha")
-    return Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "/tmp")) / ".local/share") / "vurksha"  # noqa: S108
-
-
-def read(env: Mapping[str, str], *, root: bool = False) -> Source:
-    """Files, then environment. Raises BadSettings when a file cannot be read or a name is unknown."""
-    environment = env.get("VURKSHA_ENV", "development")
-    if environment not in ENVIRONMENTS:
-        raise BadSettings([f"VURKSHA_ENV is {environment!r}, not one of {', '.join(ENVIRONMENTS)}"])
-    sections: dict[str, dict[str, Any]] = {}
-    plugins: tuple[str, ...] = ()
-    for name in ("base", environment):
-        content = tomllib.loads((config_dir(env) / f"{name}.toml").read_text("utf-8"))
-        plugins = tuple(content.pop("plugins", plugins))
-        for section, values in content.items():
-            sections.setdefault(section, {}).update(values)
-    for name, value in sorted(env.items()):
-        place = _place(name)
-        if place:
-            sections.setdefault(place[0], {})[place[1]] = value
-    return Source(environment, default_data_dir(env, root=root), plugins, sections)
-
-
-def _place(name: str) -> tuple[str, str] | None:
-    """The section and key that an environment name stands for."""
-    plain = name.removesuffix("_FILE")
-    suffix = "_file" if plain != name else ""
-    if plain in GIVEN_NAMES:
-        section, key = GIVEN_NAMES[plain]
-        return section, key + suffix
-    if not plain.startswith("VURKSHA_") or "__" not in plain:
-        return None
-    section, _, key = plain.removeprefix("VURKSHA_").lower().partition("__")
-    return section, key + suffix
-
-
-def build(source: Source, plugin_sections: Mapping[str, type]) -> Settings:
-    """Check everything against the declared classes; raises BadSettings with every mistake."""
-    mistakes: list[str] = []
-    known = {**KERNEL_SECTIONS, **plugin_sections}
-    mistakes += [f"[{name}] is no section" for name in source.sections if name not in known]
-    built = {name: _section(source, name, cls, mistakes) for name, cls in known.items()}
-    if source.environment == "production":
-        mistakes += [f"{name} is not set" for name, (section, key) in GIVEN_NAMES.items() if key == "url" and not source.given(section, key)]
-    if mistakes:
-        raise BadSettings(mistakes)
-    return Settings(
-        environment=source.environment,
-        data_dir=source.data_dir,
-        plugins=source.plugins,
-        sections={name: built[name] for name in plugin_sections},
-        **{name: built[name] for name in KERNEL_SECTIONS},  # type: ignore[arg-type]
-    )
-
-
-def _section(source: Source, name: str, cls: type, mistakes: list[str]) -> object:
-    given = dict(source.sections.get(name, {}))
-    values: dict[str, Any] = {}
-    for field in attrs.fields(cls):
-        path, value = given.pop(f"{field.name}_file", None), given.pop(field.name, None)
-        if path is not None:
-            value = _file(path, f"{name}.{field.name}", mistakes)
-        if value is None:
-            value = _generated(source, name, field, mistakes)
-        if value is not None:
-            values[field.name] = _value(value, field, f"{name}.{field.name}", source, mistakes)
-    mistakes += [f"{name}.{key} is no setting" for key in given]
-    try:
-        return _converter.structure({_camel(k): v for k, v in values.items()}, cls)
-    except Invalid as error:
-        mistakes += [f"{name}.{_snake(e.field)} {e.message}" for e in error.errors]
-        return None
-
-
-def _value(value: Any, field: "attrs.Attribute[Any]", where: str, source: Source, mistakes: list[str]) -> Any:
-    if Secret in (field.type, *get_args(field.type)):
-        listed = [part for part in value.split(",") if part] if isinstance(value, str) and _is_list(field) else [value]
-        if source.environment == "production" and type(None) not in get_args(field.type):  # a secret of our own making
-            mistakes += [f"{where} needs at least {MIN_SECRET} characters" for v in listed if len(str(v)) < MIN_SECRET]
-        found = [Secret(str(v)) for v in listed]
-        return found if _is_list(field) else found[0]
-    if isinstance(value, str) and _is_list(field):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _is_list(field: "attrs.Attribute[Any]") -> bool:
-    return getattr(field.type, "__origin__", None) is list
-
-
-def _file(path: str, where: str, mistakes: list[str]) -> str | None:
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except OSError as error:
-        mistakes.append(f"{where}: cannot read {path}: {error.strerror}")
-        return None
-
-
-def _generated(source: Source, section: str, field: "attrs.Attribute[Any]", mistakes: list[str]) -> str | None:
-    """A required secret that nobody set: made and kept in the data folder in development, refused in production."""
-    if field.type is not Secret or field.default is not attrs.NOTHING:
-        return None
-    if source.environment == "production":
-        mistakes.append(f"{section}.{field.name} is not set (VURKSHA_{section.upper()}__{field.name.upper()})")
-        return None
-    path = source.data_dir / "secrets.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    key = f"{section}.{field.name}"
-    if key not in kept:
-        kept[key] = secrets.token_urlsafe(48)
-        path.touch(mode=0o600, exist_ok=True)
-        path.write_text(json.dumps(kept), "utf-8")
-    return kept[key]
-
-
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)

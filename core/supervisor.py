@@ -41,7 +41,9 @@ async def _keep(env: dict[str, str], stop: asyncio.Event) -> None:
     clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
     while not stop.is_set():
         began = clock()
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "core", "serve", env=env, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "core", "serve", env=env, start_new_session=True
+        )
         ended, stopping = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -19,7 +19,7 @@ import attrs
 import orjson
 import pytest
 
-from core import settings as configuration
+from core import configuration
 from core.app import PREFIX, App, plugin_sections
 from core.plugins import find
 from core.serve import bind

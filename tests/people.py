@@ -47,7 +47,9 @@ async def sign_in(app: TestApp, phone: str) -> Customer:
     answer = await app.post("/auth/verify-otp", json={"phone": phone, "otp": await code_for(app, phone)})
     assert answer.status == 200, answer.body
     data = answer.data
-    return Customer(user_id=UUID(data["user"]["id"]), phone=phone, token=data["accessToken"], refresh=data["refreshToken"])
+    return Customer(
+        user_id=UUID(data["user"]["id"]), phone=phone, token=data["accessToken"], refresh=data["refreshToken"]
+    )
 
 
 @pytest.fixture

@@ -44,7 +44,13 @@ class CachedAnswers:
         return self._send(kept, headers, request_id)
 
     def keep(
-        self, target: str, headers: Mapping[str, str], request_id: bytes, data: bytes, pagination: bytes, valid: Callable[[], bool]
+        self,
+        target: str,
+        headers: Mapping[str, str],
+        request_id: bytes,
+        data: bytes,
+        pagination: bytes,
+        valid: Callable[[], bool],
     ) -> tuple[int, bytes]:
         """Remember a fresh answer and send it."""
         if len(self._kept) >= MOST:

@@ -18,7 +18,9 @@ class Cors:
         """An answer with the headers that let a listed origin read it."""
         if origin not in self._origins:
             return raw
-        headers = f"Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Expose-Headers: {EXPOSED}\r\nVary: Origin\r\n"
+        headers = (
+            f"Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Expose-Headers: {EXPOSED}\r\nVary: Origin\r\n"
+        )
         return raw.replace(b"\r\n", b"\r\n" + headers.encode(), 1)
 
     def preflight(self, clockwork: Clockwork, allow: str) -> bytes:

@@ -130,4 +130,3 @@ def pagination_json(page: Pagination) -> bytes:
 def request_id_of(given: str | None) -> str:
     """The client's id if it is one that may go into a header and a log, else a new one."""
     return given if given is not None and GOOD_ID(given) else new_request_id()
-

@@ -110,7 +110,9 @@ def path_items() -> Mapping[str, dict[str, object]]:
         responses: dict[str, object] = {"200": {"description": "well enough to serve", "content": content}}
         if may_fail:
             responses["503"] = {"description": "not ready, with the reasons", "content": content}
-        return {"get": {"operationId": name, "summary": summary, "tags": ["health"], "security": [], "responses": responses}}
+        return {
+            "get": {"operationId": name, "summary": summary, "tags": ["health"], "security": [], "responses": responses}
+        }
 
     return {
         "/health": item("health", "State of the replica and of what it depends on", may_fail=True),

@@ -13,7 +13,9 @@ from core.http.table import Values
 class StaticEndpoint:
     """One document."""
 
-    def __init__(self, clockwork: Clockwork, content: bytes, kind: str, *, max_age: int, policy: str | None = None) -> None:
+    def __init__(
+        self, clockwork: Clockwork, content: bytes, kind: str, *, max_age: int, policy: str | None = None
+    ) -> None:
         self._clockwork, self._content = clockwork, content
         self._etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
         head = f"Content-Type: {kind}\r\nETag: {self._etag}\r\nCache-Control: public, max-age={max_age}\r\n"

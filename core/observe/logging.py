@@ -70,7 +70,9 @@ class JsonLines(logging.Handler):
         }
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
-            fields["stack"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])[-12:]]
+            fields["stack"] = [
+                f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])[-12:]
+            ]
         self._out.write(orjson.dumps(fields, default=str).decode() + "\n")
         if record.levelno >= logging.WARNING:
             self._out.flush()

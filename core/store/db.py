@@ -5,8 +5,8 @@ f-string gets in.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, LiteralString
 
 import asyncpg
@@ -30,8 +30,9 @@ BROKEN = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidCachedStatementError,
 )
-"""Server errors after which the connection is of no use: 08*, 53*, 57*, 25006, 28*, 3D*."""
+"""Errors after which the connection is of no use: 08*, 53*, 57*, 25006, 28*, 3D*, and plans that a migration outdated."""
 UNREACHABLE = (
     *BROKEN,
     OSError,
@@ -65,28 +66,44 @@ class Tx:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.events: list[Event] = []
+        self.failed = False
+        """A statement failed: PostgreSQL will roll back whatever the block does next."""
 
     async def fetch(self, sql: LiteralString, *args: object) -> list[Row]:
         """All rows."""
-        return await (await self._connection.statement(sql)).fetch(*args, timeout=remaining(WRITE))
+        with self._watched():
+            return await (await self._connection.statement(sql)).fetch(*args, timeout=remaining(WRITE))
 
     async def fetchrow(self, sql: LiteralString, *args: object) -> Row | None:
         """The first row."""
-        return await (await self._connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
+        with self._watched():
+            return await (await self._connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
 
     async def fetchval(self, sql: LiteralString, *args: object) -> Any:
         """The first column of the first row."""
-        return await (await self._connection.statement(sql)).fetchval(*args, timeout=remaining(WRITE))
+        with self._watched():
+            return await (await self._connection.statement(sql)).fetchval(*args, timeout=remaining(WRITE))
 
     async def execute(self, sql: LiteralString, *args: object) -> int:
         """Run it; the number of rows it touched."""
-        statement = await self._connection.statement(sql)
-        await statement.fetch(*args, timeout=remaining(WRITE))
-        return int((statement.get_statusmsg() or "0").split()[-1])
+        with self._watched():
+            statement = await self._connection.statement(sql)
+            await statement.fetch(*args, timeout=remaining(WRITE))
+            words = (statement.get_statusmsg() or "").split()
+        return int(words[-1]) if words and words[-1].isdigit() else 0
 
     async def executemany(self, sql: LiteralString, args: Iterable[tuple[object, ...]]) -> None:
         """Run it once per tuple, in one round trip."""
-        await (await self._connection.statement(sql)).executemany(args, timeout=remaining(WRITE))
+        with self._watched():
+            await (await self._connection.statement(sql)).executemany(args, timeout=remaining(WRITE))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except asyncpg.PostgresError:
+            self.failed = True
+            raise
 
     def emit(self, event: Event) -> None:
         """Announce an event: its outbox row is written by this commit, or not at all."""
@@ -130,6 +147,8 @@ class Db:
             tx = Tx(connection)
             async with connection.transaction():
                 yield tx
+                if tx.failed:  # its COMMIT would be a silent ROLLBACK
+                    raise RuntimeError("the block went on after a failed statement")
                 if tx.events:
                     await tx.fetchval(INSERT_EVENTS, *encode(tx.events))
         if tx.events:

@@ -32,7 +32,7 @@ def service_account(wanted: str | None) -> Account | None:
 def closed_parent(path: Path) -> Path | None:
     """The first folder on the way to `path` that other accounts may not pass."""
     return next(
-        (folder for folder in reversed(path.parents) if folder.exists() and not folder.stat().st_mode & 0o001), None
+        (folder for folder in reversed(path.parents) if folder.is_dir() and not folder.stat().st_mode & 0o001), None
     )
 
 

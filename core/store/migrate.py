@@ -78,7 +78,9 @@ async def apply(dsn: str, migrations: Sequence[Migration]) -> list[Migration]:
     return missing
 
 
-async def _missing(connection: "asyncpg.Connection[asyncpg.Record]", migrations: Sequence[Migration]) -> list[Migration]:
+async def _missing(
+    connection: "asyncpg.Connection[asyncpg.Record]", migrations: Sequence[Migration]
+) -> list[Migration]:
     rows = await connection.fetch("SELECT owner, version, checksum FROM kernel.migrations")
     applied = {(row["owner"], row["version"]): row["checksum"] for row in rows}
     for migration in migrations:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from core.convert import wire
-from core.errors import INVALID_INPUT, UNAVAILABLE, Problem, not_found
+from core.errors import INVALID_INPUT, Problem, not_found
 from core.store.db import Refused
 from core.types import UserId
 from plugins.cart import queries
@@ -45,9 +45,7 @@ class CartService:
         else:
             try:
                 cart = await self._queries.find(user_id)
-            except Problem as problem:
-                if problem.code != UNAVAILABLE:
-                    raise
+            except Problem:  # UNAVAILABLE: a read of the database has no other
                 cart = copy.cart()
         return await self._publish(user_id, cart)
 

@@ -1,5 +1,6 @@
 """Wiring: the service, its consumers and routes, one courier per medium, and the housekeeping."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -110,8 +111,7 @@ class NotificationPlugin:
             try:
                 yield
             finally:
-                for courier in self._couriers:
-                    await courier.stop(STOP_BUDGET / len(self._couriers))
+                await asyncio.gather(*(courier.stop(STOP_BUDGET) for courier in self._couriers))
                 await tasks.stop(1.0)
 
 

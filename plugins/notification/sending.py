@@ -26,7 +26,7 @@ COMMIT_GAP = 0.05
 """Seconds from the wake-up, which comes just before the commit, to the first look."""
 MARK_TRIES = 5
 MARK_PAUSE = 0.5
-"""Seconds between the tries to mark: all of them end well inside the lease."""
+"""Seconds between the tries to mark."""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +132,7 @@ class Courier:
             raise Temporary(self.medium, "internal") from None
 
     async def _mark(self, write: Callable[[], Awaitable[None]]) -> None:
-        """The database may be away just now; a few tries, well inside the lease, save most repeats."""
+        """The database may be away just now; a few tries save most repeats."""
         for left in reversed(range(MARK_TRIES)):
             try:
                 await write()

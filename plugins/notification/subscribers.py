@@ -17,6 +17,7 @@ from plugins.order.ports import (
     OrderShipped,
     PaymentCompleted,
     PaymentFailed,
+    PaymentRefunded,
 )
 from plugins.user.ports import UserDeleted
 
@@ -30,6 +31,7 @@ TOLD: dict[type[Event], str] = {
     OrderCancelled: "ORDER_CANCELLED",
     PaymentCompleted: "PAYMENT_SUCCESS",
     PaymentFailed: "PAYMENT_FAILED",
+    PaymentRefunded: "PAYMENT_REFUNDED",
 }
 
 

@@ -77,16 +77,19 @@ class Orders:
             return None
         return await self.find(tx, order_id)
 
-    # Index orders_by_user, which is sorted newest first; then orders_pkey for the page.
+    # Index orders_by_user, sorted newest first. The page is a subquery with all columns, not ids to join: at an unknown
+    # LIMIT a generic plan would read the whole table for that join.
     OF_USER = (
-        "SELECT p.total,"  # noqa: S608  constants only
+        "SELECT o.total,"  # noqa: S608  constants only
         + COLUMNS
         + ","
         + PARTS
+        + " FROM (SELECT count(*) OVER () AS total,"
+        + COLUMNS
         + """
-        FROM (SELECT q.id, count(q.id) OVER () AS total FROM orders.orders q
-              WHERE q.user_id = $1 AND q.status = ANY($2) ORDER BY q.created_at DESC, q.id DESC LIMIT $3 OFFSET $4) p
-        JOIN orders.orders o ON o.id = p.id ORDER BY o.created_at DESC, o.id DESC"""
+              FROM orders.orders o WHERE o.user_id = $1 AND o.status = ANY($2)
+              ORDER BY o.created_at DESC, o.id DESC LIMIT $3 OFFSET $4) o
+        ORDER BY o.created_at DESC, o.id DESC"""
     )
     # Index orders_by_user.
     COUNT_OF_USER = "SELECT count(*) FROM orders.orders o WHERE o.user_id = $1 AND o.status = ANY($2)"
@@ -102,14 +105,16 @@ class Orders:
 
     # Index orders_by_time: it gives the order, so that a page costs its own rows whatever the statuses are.
     OF_ALL = (
-        "SELECT"  # noqa: S608  constants only
+        "SELECT"
         + COLUMNS
         + ","
         + PARTS
+        + " FROM (SELECT"
+        + COLUMNS
         + """
-        FROM (SELECT q.id FROM orders.orders q WHERE q.status = ANY($1)
-              ORDER BY q.created_at DESC, q.id DESC LIMIT $2 OFFSET $3) p
-        JOIN orders.orders o ON o.id = p.id ORDER BY o.created_at DESC, o.id DESC"""
+              FROM orders.orders o WHERE o.status = ANY($1)
+              ORDER BY o.created_at DESC, o.id DESC LIMIT $2 OFFSET $3) o
+        ORDER BY o.created_at DESC, o.id DESC"""
     )
     # Index orders_by_status, index only.
     COUNT_OF_ALL = "SELECT count(*) FROM orders.orders o WHERE o.status = ANY($1)"

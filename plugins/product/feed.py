@@ -21,8 +21,10 @@ EVERY = 1.0
 """Seconds between looks."""
 GATHER = 0.02
 """Seconds that sales are gathered into one message."""
-SOON = (0.003, 0.02, 0.1)
+SOON = (0.003, 0.01, 0.03, 0.1, 0.3, 0.6)
 """Seconds after an edit at which to look, because the commit follows the edit at its own pace."""
+TELL = 0.1
+"""Seconds after an edit at which the others are told."""
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class Feed:
         loop = asyncio.get_running_loop()
         for delay in SOON:
             loop.call_later(delay, self._wake.set)
-        loop.call_later(SOON[-1], self.send, orjson.dumps({"from": self._me, "edited": True}))
+        loop.call_later(TELL, self._tell_edited)
 
     def heard(self, message: bytes) -> None:
         """What another replica said. What cannot be read only means to look."""
@@ -96,6 +98,9 @@ class Feed:
     def _learn(self, levels: Mapping[K, int]) -> None:
         self._touched.update(levels)
         self._catalogue.level(levels)
+
+    def _tell_edited(self) -> None:
+        self.send(orjson.dumps({"from": self._me, "edited": True}))
 
     def _flush(self) -> None:
         levels, self._unsent = self._unsent, {}

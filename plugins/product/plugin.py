@@ -92,7 +92,13 @@ class ProductPlugin:
     @hookimpl
     def seeds(self) -> Sequence[Seed]:
         """The demo shop."""
-        return [Seeding(self._kernel.db, SeedWrites()).run]
+
+        async def seed() -> str:
+            told = await Seeding(self._kernel.db, SeedWrites()).run()
+            await self._feed.refresh()  # who seeds while serving shows it at once
+            return told
+
+        return [seed]
 
 
 def silence(_: bytes) -> None:

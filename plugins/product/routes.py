@@ -10,7 +10,7 @@ from core.convert import wire
 from core.errors import NOT_FOUND, PRECONDITION_FAILED
 from core.http.fields import Number, OneOf, Text, Whole
 from core.http.routing import ADMIN, PUBLIC, Cache, Call, Encoded, Files, Pagination, Repeat, Reply, Route
-from plugins.product import answers
+from plugins.product import answers, showing
 from plugins.product.editing import Edit, Editor, expected, hundredths
 from plugins.product.listing import Sort, Wanted
 from plugins.product.models import Entry
@@ -112,13 +112,13 @@ class PublicRoutes:
     async def product(self, call: Call[None, None]) -> Reply:
         """One product."""
         entry = self._shop.product(call.uuid("product_id"))
-        detail = answers.product_detail(entry, self._shop.category_of(entry))
+        detail = showing.product_detail(entry, self._shop.category_of(entry))
         return self._kept(answers.ProductAnswer(product=detail), [entry])
 
     async def categories(self, _: Call[None, None]) -> Reply:
         """All shelves."""
         shelves = self._shop.shelves()
-        items = [answers.category_item(shelf.category, shelf.count, shelf.children) for shelf in shelves]
+        items = [showing.category_item(shelf.category, shelf.count, shelf.children) for shelf in shelves]
         return self._kept(answers.CategoryList(categories=[item.name for item in items], items=items))
 
     async def category(self, call: Call[None, None]) -> Reply:
@@ -128,11 +128,11 @@ class PublicRoutes:
     async def banners(self, call: Call[None, BannerQuery]) -> Reply:
         """What is advertised now."""
         shown, until = self._shop.banners(call.query.position)
-        data = answers.BannerList(banners=[answers.banner_item(banner) for banner in shown])
+        data = answers.BannerList(banners=[showing.banner_item(banner) for banner in shown])
         return Reply(data=Encoded(wire.dump(data)), valid=self._shop.catalogue.still((), until))
 
     def _joined(self, entries: Sequence[Entry]) -> Encoded:
-        parts = [answers.fragment(entry, self._shop.category_of(entry)) for entry in entries]
+        parts = [showing.fragment(entry, self._shop.category_of(entry)) for entry in entries]
         return Encoded(b'{"products":[%b]}' % b",".join(parts))
 
     def _kept(self, data: object, entries: Sequence[Entry] = ()) -> Reply:
@@ -150,14 +150,14 @@ class AdminRoutes:
         edit = Edit(**attrs.asdict(call.body))
         version, by = expected(call.if_match), call.principal.user_id
         entry, category = await self._editor.edit(call.tx, call.uuid("product_id"), edit, version, by)
-        product = answers.product_detail(entry, category)
+        product = showing.product_detail(entry, category)
         return Reply(data=answers.ProductAnswer(product=product), etag=f'"{product.version}"')
 
 
 def _detail(shelf: Shelf) -> answers.CategoryDetail:
-    item = answers.category_item(shelf.category, shelf.count, shelf.children)
+    item = showing.category_item(shelf.category, shelf.count, shelf.children)
     shared: dict[str, Any] = {field.name: getattr(item, field.name) for field in attrs.fields(answers.CategoryItem)}
-    parent = answers.category_child(shelf.parent) if shelf.parent else None
+    parent = showing.category_child(shelf.parent) if shelf.parent else None
     return answers.CategoryDetail(**shared, parent=parent)
 
 

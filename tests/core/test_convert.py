@@ -118,7 +118,16 @@ def test_only_objects_are_objects() -> None:
 def test_queries_are_read_from_text() -> None:
     owner = uuid4()
     found = text.structure(
-        {"page": "2", "plain": "7", "price": "0", "share": "0.5", "organic": "false", "sort": "COST", "owner": str(owner)}, Query
+        {
+            "page": "2",
+            "plain": "7",
+            "price": "0",
+            "share": "0.5",
+            "organic": "false",
+            "sort": "COST",
+            "owner": str(owner),
+        },
+        Query,
     )
     assert found == Query(page=2, plain=7, price=0, share=0.5, organic=False, sort="price", owner=owner)
 

@@ -48,7 +48,9 @@ async def test_a_failing_start_leaves_what_was_entered() -> None:
     assert told == ["+a", "-a"]
 
 
-async def test_stragglers_are_named_and_left_behind(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_stragglers_are_named_and_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(lifecycle, "STEP_BUDGET", 0.05)
     told: list[str] = []
     life = Lifecycle()

@@ -79,7 +79,12 @@ product = fields(
     discountPercentage=maybe(number),
 )  # fmt: skip
 cart_item = fields(
-    productId=text, productName=text, unitPrice=number, quantity=whole, productImage=maybe(text, ""), unit=maybe(text, "kg")
+    productId=text,
+    productName=text,
+    unitPrice=number,
+    quantity=whole,
+    productImage=maybe(text, ""),
+    unit=maybe(text, "kg"),
 )
 cart = fields(items=lambda v: listing(v, cart_item), subtotal=number)
 order_item = fields(

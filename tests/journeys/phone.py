@@ -29,7 +29,9 @@ class Failed(Exception):
 class Phone:
     """One device. `storage` is its secure storage; `pause` stands in for the app's waits of 1, 2 and 3 s."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, url: str, session: aiohttp.ClientSession, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._url, self._session, self._pause = url, session, pause
         self.storage: dict[str, str] = {}
         self._refreshing = False
@@ -107,7 +109,10 @@ class Phone:
                 self.storage.clear()
                 return first
             data = dart.mapping(dart.mapping(orjson.loads(answer)).get("data"))
-            self.storage = {"access": dart.text(data.get("accessToken")), "refresh": dart.text(data.get("refreshToken"))}
+            self.storage = {
+                "access": dart.text(data.get("accessToken")),
+                "refresh": dart.text(data.get("refreshToken")),
+            }
         finally:
             self._refreshing = False
         replayed = await self._with_retries(method, url, body, key)
@@ -118,7 +123,9 @@ class Phone:
     @staticmethod
     def _read(status: int, answer: bytes) -> dict[str, Any]:
         body = dart.mapping(orjson.loads(answer))
-        error = dart.maybe(dart.fields(message=dart.maybe(dart.text), code=dart.maybe(dart.text)), {})(body.get("error"))
+        error = dart.maybe(dart.fields(message=dart.maybe(dart.text), code=dart.maybe(dart.text)), {})(
+            body.get("error")
+        )
         dart.maybe(dart.text)(body.get("requestId"))
         if not 200 <= status < 300:  # noqa: PLR2004
             raise Failed(status, error.get("code"), error.get("message"))

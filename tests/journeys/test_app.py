@@ -46,7 +46,9 @@ async def products(phone: Phone, query: str = "page=1&limit=20") -> list[dict[st
 
 async def place(phone: Phone, key: str | None = None, quantity: int = 3) -> dict[str, object]:
     chosen = [p for p in await products(phone, "page=1&limit=20&category=Vegetables") if p["stock"] > 100][:2]  # type: ignore[operator]
-    lines = [{"productId": p["id"], "productName": p["name"], "unitPrice": p["price"], "quantity": quantity} for p in chosen]
+    lines = [
+        {"productId": p["id"], "productName": p["name"], "unitPrice": p["price"], "quantity": quantity} for p in chosen
+    ]
     body = {"items": lines, "deliveryAddress": HOME, "paymentMethod": "cod", "customerNote": "thank you"}
     return dart.order((await phone.data("POST", "/orders", body, key or order_key())).get("order"))
 
@@ -68,7 +70,13 @@ async def test_from_login_to_logout(app: TestApp, http: aiohttp.ClientSession) -
     assert first["id"] == shelf[0]["id"]
 
     for chosen in shelf[:3]:
-        hint = {"productId": chosen["id"], "productName": chosen["name"], "productImage": "", "unitPrice": 0.01, "quantity": 2}
+        hint = {
+            "productId": chosen["id"],
+            "productName": chosen["name"],
+            "productImage": "",
+            "unitPrice": 0.01,
+            "quantity": 2,
+        }
         await phone.call("POST", "/cart/items", hint)
     await phone.call("PUT", f"/cart/items/{shelf[0]['id']}", {"quantity": 5})
     await phone.call("DELETE", f"/cart/items/{shelf[2]['id']}")

@@ -8,11 +8,11 @@ import aiohttp
 import attrs
 import pytest
 
-from core import settings as configuration
+from core import configuration
 from core.app import App
 from core.auth import Role
 from core.serve import bind
-from core.settings import Source
+from core.configuration import Source
 from core.store import migrate
 from core.testing import TestApp
 from tests.conftest import NewDatabase
@@ -41,7 +41,9 @@ class Probe(TestApp):
 
 
 @pytest.fixture(scope="package")
-async def probe(new_database: NewDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Probe]:
+async def probe(
+    new_database: NewDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Probe]:
     """Started once for the tests of this folder."""
     sections: dict[str, dict[str, object]] = {
         "postgres": {"url": await new_database()},

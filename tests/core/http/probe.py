@@ -132,7 +132,9 @@ class ProbePlugin:
         """Kept while `version` stands."""
         self.computed += 1
         version = self.version
-        return Reply(data=Encoded(b'{"text":"%d %d"}' % (version, call.query.page)), valid=lambda: self.version == version)
+        return Reply(
+            data=Encoded(b'{"text":"%d %d"}' % (version, call.query.page)), valid=lambda: self.version == version
+        )
 
     async def special(self, _: Call[None, None]) -> Said:
         """A fixed word beside a value."""

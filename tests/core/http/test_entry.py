@@ -74,18 +74,24 @@ async def test_chunked_bodies_are_read(probe: Probe) -> None:
 
 async def test_an_endless_chunked_body_is_cut_at_the_limit(probe: Probe) -> None:
     head = b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    status, headers, _, closed = await exchange(probe, head + b"8000\r\n" + b"a" * 0x8000 + b"\r\n8000\r\n" + b"a" * 0x8000 + b"\r\n1\r\na\r\n")
+    status, headers, _, closed = await exchange(
+        probe, head + b"8000\r\n" + b"a" * 0x8000 + b"\r\n8000\r\n" + b"a" * 0x8000 + b"\r\n1\r\na\r\n"
+    )
     assert (status, headers["Connection"], closed) == (413, "close", True)
 
 
 async def test_a_declared_length_over_the_limit_is_refused_unread(probe: Probe) -> None:
-    status, headers, _, closed = await exchange(probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+    status, headers, _, closed = await exchange(
+        probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"
+    )
     assert (status, headers["Connection"], closed) == (413, "close", True)
 
 
 async def test_expect_continue_is_answered(probe: Probe) -> None:
     async with connected(probe) as (reader, writer):
-        writer.write(b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 12\r\n\r\n")
+        writer.write(
+            b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 12\r\n\r\n"
+        )
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b'{"name":"a"}')
         assert (await answer(reader))[0] == 200
@@ -140,7 +146,9 @@ async def test_a_client_that_never_finishes_its_head_is_closed(probe: Probe, mon
 
 async def test_a_client_that_never_finishes_its_body_is_answered(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "BODY_SECONDS", 0.1)
-    status, headers, _, _ = await exchange(probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    status, headers, _, _ = await exchange(
+        probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
+    )
     assert (status, headers["Connection"]) == (504, "close")
 
 

@@ -15,7 +15,11 @@ def keyed(key: str) -> dict[str, str]:
 async def add(probe: Probe, person: Person, name: str, key: str) -> tuple[int, object, bool]:
     answer = await probe.post("/probe/add", as_=person, json={"name": name}, headers=keyed(key))
     body = answer.json
-    return answer.status, body.get("data") or body["error"]["code"], answer.headers.get("X-Idempotent-Replayed") == "true"
+    return (
+        answer.status,
+        body.get("data") or body["error"]["code"],
+        answer.headers.get("X-Idempotent-Replayed") == "true",
+    )
 
 
 async def test_a_repeat_gets_the_stored_answer(probe: Probe) -> None:
@@ -72,4 +76,3 @@ async def test_a_replay_is_authorised_again(probe: Probe) -> None:
 async def test_a_key_of_bad_form_is_400(probe: Probe, key: str) -> None:
     answer = await probe.post("/probe/add", as_=probe.person(), json={"name": "a"}, headers=keyed(key))
     assert (answer.status, answer.code) == (400, "VAL_001")
-

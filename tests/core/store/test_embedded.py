@@ -240,8 +240,7 @@ async def test_programs_behind_a_closed_folder_are_copied_once(folder: Path, mon
     assert not list((folder / "programs").rglob("include"))
 
 
-@pytest.mark.skipif(not ROOT, reason="only root changes its account")
-async def test_a_postgres_that_will_not_start_stops_redis_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_postgres_that_will_not_start_stops_redis_again(folder: Path) -> None:
     first = Embedded(durable=False)
     await first.start(folder)
     await first.stop()

@@ -51,6 +51,7 @@ async def test_a_leftover_that_does_not_listen_is_killed(folder: Path, monkeypat
     assert await reaped == -signal.SIGKILL
 
 
+@pytest.mark.skipif(not ROOT, reason="only root changes its account")
 def test_the_servers_never_run_as_root() -> None:
     account = service_account(None)
     assert account is not None

@@ -6,14 +6,16 @@ import orjson
 import pytest
 
 from core.errors import UNAVAILABLE, Problem
-from core.store.db import Db
+from core.store.db import Db, Refused
 from core.store.pool import Pool
 from core.store.redis import Redis
 from core.testing import TestApp
-from core.types import UserId
+from core.types import UserId, uuid7
+from plugins.cart import service as module
 from plugins.cart.copies import Copies
-from plugins.cart.models import Cart
-from plugins.cart.ports import CARTS, TAKE_LINES
+from plugins.cart.models import Cart, Limits
+from plugins.cart.ports import CART_FULL, CARTS, TAKE_LINES
+from plugins.cart.queries import CartQueries
 from plugins.cart.service import CartService
 from plugins.product.ports import Catalog, ProductId
 from tests.plugins.cart.conftest import NewProduct, Shopper
@@ -21,6 +23,8 @@ from tests.plugins.cart.conftest import NewProduct, Shopper
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 SQL = {"carts.take_lines": "SELECT carts.take_lines($1, $2, $3)"}
 REPRICE = "UPDATE products.products SET price_paise = $2 WHERE id = $1"
+AGE = "UPDATE carts.carts SET updated_at = updated_at - interval '8 days' WHERE user_id = ANY($1)"
+LEFT = "SELECT count(*) FROM carts.carts WHERE user_id = ANY($1)"
 WITHDRAW = "UPDATE products.products SET is_active = false WHERE id = $1"
 
 
@@ -149,5 +153,34 @@ async def test_after_the_sql_of_an_order_the_copy_is_forgotten(
         assert dict(await carts.lines(tx, shopper.user_id)) == {product: 3}
 
 
-async def test_the_clean_up_runs(service: CartService) -> None:
+async def test_a_full_cart_takes_more_of_what_it_has_but_nothing_else(
+    service: CartService, app: TestApp, shopper: Shopper, product: ProductId
+) -> None:
+    queries = CartQueries(app.db)
+    others = [ProductId(uuid7()) for _ in range(100)]
+    for other in others:
+        await queries.add(shopper.user_id, other, 1, Limits(maximum=10, stock=10))
+    with pytest.raises(Problem) as refused:
+        await service.add(shopper.user_id, product, 1)
+    assert (refused.value.code, refused.value.details) == (CART_FULL, {"maximum": 100})
+    await service.remove(shopper.user_id, others[0])
+    assert len(lines(await service.add(shopper.user_id, product, 1))) == 100
+
+
+async def test_a_refusal_that_nobody_knows_is_not_hidden(service: CartService, shopper: Shopper) -> None:
+    with pytest.raises(Refused):
+        async with service._changing(shopper.user_id):
+            raise Refused("SOMETHING_NEW", {})
+
+
+async def test_the_clean_up_goes_on_until_nothing_old_is_left(
+    service: CartService, app: TestApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SWEEP", 1)
+    users = [UserId(uuid7()) for _ in range(3)]
+    for user_id in users:
+        await CartQueries(app.db).add(user_id, ProductId(uuid7()), 1, Limits(maximum=10, stock=10))
+    async with app.db.transaction() as tx:
+        await tx.execute(AGE, users)
     await service.expire()
+    assert await app.db.fetchval(LEFT, users) == 0

@@ -8,14 +8,22 @@ import attrs
 import pytest
 
 from core.events.model import EventMeta
+from core.settings import Secret
 from core.store import migrate
 from core.store.db import Db, Tx
 from core.store.pool import Pool
 from core.types import UserId, uuid7
+from plugins.notification.channels.build import Channels, build
 from plugins.notification.ports import Medium, Message, NotSent, Sent
 from plugins.notification.sending import Courier, Pace
 from plugins.notification.service import NotificationService
+from plugins.notification.settings import NotificationSettings
 from plugins.user.ports import Contact
+from tests.plugins.notification.world import TEMPLATE_IDS, World
+from tests.providers import sms
+from tests.providers.google import Google
+from tests.providers.mail import PASSWORD, USER, MailServer
+from tests.providers.sms import GatewayServer, Msg91Server
 
 ROOT = Path(__file__).resolve().parents[3]
 PACE = Pace(concurrency=8, lease=20, poll=1, slowest=6)
@@ -87,6 +95,13 @@ class Room:
             await self.service.announce(tx, user, template, words, meta)
         return meta
 
+    async def with_push(self) -> tuple[UserId, str]:
+        """A customer with one phone, and a push on its way to it."""
+        user, token = self.users.add(email=None), f"token-{uuid7()}"
+        await self.service.register(user, token, "android")
+        await self.tell(user)
+        return user, token
+
     async def states(self, user: UserId) -> list[tuple[str, str, str | None]]:
         """Medium, state and reason of each delivery."""
         rows = await self.db.fetch(
@@ -125,3 +140,33 @@ async def clean(room: Room) -> Room:
     async with room.db.transaction() as tx:
         await tx.execute("DELETE FROM notifications.deliveries")
     return room
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    google, msg91, gateway, mail = Google(), Msg91Server(), GatewayServer(), MailServer(tmp_path)
+    async with google.running(), msg91.running(), gateway.running(), mail.running():
+        settings = NotificationSettings(
+            call_timeout=0.5,
+            fcm_service_account=Secret(google.account()),
+            fcm_url=google.url,
+            google_token_url=f"{google.url}/token",
+            msg91_authkey=Secret(sms.AUTHKEY),
+            msg91_url=msg91.url,
+            msg91_templates=TEMPLATE_IDS,
+            sms_gateway_url=gateway.url,
+            sms_gateway_key=Secret(sms.KEY),
+            smtp_host="127.0.0.1",
+            smtp_port=mail.port,
+            smtp_user=USER,
+            smtp_password=Secret(PASSWORD),
+            smtp_ca_file=str(mail.ca_file),
+        )
+        yield World(google, msg91, gateway, mail, settings)
+
+
+@pytest.fixture
+async def channels(world: World, tmp_path: Path) -> AsyncIterator[Channels]:
+    built = build(world.settings, development=False, data_dir=tmp_path)
+    async with built.http.opened():
+        yield built

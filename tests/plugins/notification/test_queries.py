@@ -29,9 +29,8 @@ FROM generate_series(1, 20000) n
 async def user(room: Room) -> UserId:
     """Somebody with 40 entries among 20 000 of others."""
     user = UserId(uuid7())
-    async with room.db.transaction() as tx:
-        await tx.execute(FILL, user)
     async with room.db.connection() as connection:
+        await connection.execute(FILL, user)
         await connection.execute("ANALYZE notifications.entries, notifications.devices, notifications.deliveries")
     return user
 

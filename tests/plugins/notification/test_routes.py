@@ -214,6 +214,12 @@ async def test_a_deleted_account_leaves_nothing_here(app: TestApp, customer: Cus
         assert await app.db.fetchval(sql, customer.user_id) == 0
 
 
+async def test_housekeeping_is_a_job_of_one_replica(app: TestApp) -> None:
+    (job,) = [job for job in app.app.jobs.jobs if job.name == "notification.housekeeping"]
+    assert job.single
+    await job.run()
+
+
 async def test_the_health_page_watches_the_deliveries(app: TestApp) -> None:
     async with asyncio.timeout(WAIT):
         while (await app.get("/health")).json["dependencies"]["deliveries"]["status"] != "up":

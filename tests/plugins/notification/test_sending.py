@@ -2,30 +2,18 @@
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 
 import attrs
 import pytest
 
-from core.errors import UNAVAILABLE, Problem
-from core.tasks import Tasks
-from core.types import UserId, uuid7
 from plugins.notification.models import RETRY_AFTER
 from plugins.notification.ports import Medium, Message, Permanent, Temporary
 from tests.plugins.notification.conftest import PACE, FakeChannel, Room
 
 
-async def with_push(room: Room) -> tuple[UserId, str]:
-    """A customer with one phone, and a push on its way."""
-    user, token = room.users.add(email=None), f"token-{uuid7()}"
-    await room.service.register(user, token, "android")
-    await room.tell(user)
-    return user, token
-
-
 async def test_a_push_carries_what_the_app_needs(clean: Room) -> None:
-    user, token = await with_push(clean)
+    user, token = await clean.with_push()
     channel = FakeChannel()
     assert await clean.courier(Medium.PUSH, channel).round() == 1
     (message,) = channel.sent
@@ -64,7 +52,7 @@ async def test_a_mail_goes_to_the_mailbox(clean: Room) -> None:
 
 async def test_two_replicas_racing_send_each_message_once(clean: Room) -> None:
     for _ in range(60):
-        await with_push(clean)
+        await clean.with_push()
     channel = FakeChannel()
     pace = attrs.evolve(PACE, concurrency=7)
     couriers = [clean.courier(Medium.PUSH, channel, pace) for _ in range(3)]
@@ -80,7 +68,7 @@ async def test_two_replicas_racing_send_each_message_once(clean: Room) -> None:
 
 async def test_no_more_are_under_way_than_allowed(clean: Room) -> None:
     for _ in range(10):
-        await with_push(clean)
+        await clean.with_push()
     channel, now, most = FakeChannel(), 0, 0
 
     async def slowly(_: Message) -> None:
@@ -97,7 +85,7 @@ async def test_no_more_are_under_way_than_allowed(clean: Room) -> None:
 
 
 async def test_a_crash_between_send_and_mark_costs_one_repeat_under_the_same_key(clean: Room) -> None:
-    user, _ = await with_push(clean)
+    user, _ = await clean.with_push()
     channel = FakeChannel()
 
     async def crash(_: Message) -> None:
@@ -118,7 +106,7 @@ async def test_a_crash_between_send_and_mark_costs_one_repeat_under_the_same_key
 
 
 async def test_a_process_that_slept_through_its_lease_sends_nothing(clean: Room) -> None:
-    user, _ = await with_push(clean)
+    user, _ = await clean.with_push()
     channel = FakeChannel()
     asleep = clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, lease=5, slowest=6))
     assert await asleep.round() == 1
@@ -127,7 +115,7 @@ async def test_a_process_that_slept_through_its_lease_sends_nothing(clean: Room)
 
 
 async def test_a_temporary_failure_is_tried_again_after_the_agreed_waits_and_then_given_up(clean: Room) -> None:
-    user, _ = await with_push(clean)
+    user, _ = await clean.with_push()
     channel = FakeChannel()
     channel.failures = [Temporary("fcm", "unavailable") for _ in range(9)]
     courier, waits = clean.courier(Medium.PUSH, channel), []
@@ -146,7 +134,7 @@ async def test_a_temporary_failure_is_tried_again_after_the_agreed_waits_and_the
 
 
 async def test_what_fails_first_and_then_works_was_sent_once(clean: Room) -> None:
-    user, _ = await with_push(clean)
+    user, _ = await clean.with_push()
     channel = FakeChannel()
     channel.failures = [Temporary("fcm", "timeout")]
     courier = clean.courier(Medium.PUSH, channel)
@@ -159,7 +147,7 @@ async def test_what_fails_first_and_then_works_was_sent_once(clean: Room) -> Non
 
 
 async def test_a_dead_device_is_switched_off_at_once(clean: Room) -> None:
-    user, token = await with_push(clean)
+    user, token = await clean.with_push()
     channel = FakeChannel()
     channel.failures = [Permanent("fcm", "unregistered", dead_address=True)]
     await clean.courier(Medium.PUSH, channel).round()
@@ -172,7 +160,7 @@ async def test_a_dead_device_is_switched_off_at_once(clean: Room) -> None:
 
 
 async def test_another_permanent_refusal_leaves_the_device(clean: Room) -> None:
-    user, _ = await with_push(clean)
+    user, _ = await clean.with_push()
     channel = FakeChannel()
     channel.failures = [Permanent("fcm", "invalid_argument")]
     await clean.courier(Medium.PUSH, channel).round()
@@ -181,7 +169,7 @@ async def test_another_permanent_refusal_leaves_the_device(clean: Room) -> None:
 
 
 async def test_a_phone_that_changed_hands_gets_nothing_of_its_former_owner(clean: Room) -> None:
-    user, token = await with_push(clean)
+    user, token = await clean.with_push()
     await clean.service.register(clean.users.add(), token, "android")
     channel = FakeChannel()
     await clean.courier(Medium.PUSH, channel).round()
@@ -200,7 +188,7 @@ async def test_a_customer_who_left_gets_no_mail(clean: Room) -> None:
 
 
 async def test_old_news_is_dropped_not_sent_late(clean: Room) -> None:
-    user, _ = await with_push(clean)
+    user, _ = await clean.with_push()
     await clean.db.command("UPDATE notifications.deliveries SET expires_at = now() WHERE user_id = $1", user)
     channel = FakeChannel()
     await clean.courier(Medium.PUSH, channel).round()
@@ -211,7 +199,7 @@ async def test_old_news_is_dropped_not_sent_late(clean: Room) -> None:
 async def test_a_channel_that_breaks_is_a_temporary_failure_and_nothing_personal_is_logged(
     clean: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    user, token = await with_push(clean)
+    user, token = await clean.with_push()
     channel = FakeChannel()
 
     async def broken(message: Message) -> None:
@@ -223,89 +211,3 @@ async def test_a_channel_that_breaks_is_a_temporary_failure_and_nothing_personal
     assert await clean.states(user) == [("push", "PENDING", "internal")]
     assert token not in caplog.text
     assert "ValueError" in caplog.text
-
-
-async def test_a_mark_is_tried_again_when_the_database_was_away_for_a_moment(
-    clean: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user, _ = await with_push(clean)
-    courier = clean.courier(Medium.PUSH, FakeChannel())
-    real, calls = courier._deliveries.sent, 0
-
-    async def once_away(*args: object) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            raise Problem(UNAVAILABLE)
-        await real(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(courier._deliveries, "sent", once_away)
-    await courier.round()
-    assert await clean.states(user) == [("push", "SENT", None)]
-
-
-async def test_a_mark_that_never_succeeds_leaves_the_delivery_to_its_lease(
-    clean: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user, _ = await with_push(clean)
-    courier = clean.courier(Medium.PUSH, FakeChannel())
-
-    async def away(*_: object) -> None:
-        raise Problem(UNAVAILABLE)
-
-    monkeypatch.setattr("plugins.notification.sending.MARK_PAUSE", 0)
-    monkeypatch.setattr(courier._deliveries, "sent", away)
-    await courier.round()
-    assert await clean.states(user) == [("push", "PENDING", None)]
-
-
-async def test_a_running_courier_wakes_at_a_poke_and_stops_after_what_is_under_way(clean: Room) -> None:
-    channel, tasks, begun = FakeChannel(), Tasks(), asyncio.Event()
-
-    async def slowly(_: Message) -> None:
-        begun.set()
-        await asyncio.sleep(0.2)
-
-    channel.before = slowly
-    courier = clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, poll=60))
-    tasks.forever("courier", courier.run)
-    await asyncio.sleep(0.05)
-    user, _ = await with_push(clean)
-    began = time.monotonic()
-    courier.poke()
-    await asyncio.wait_for(begun.wait(), 2)
-    await courier.stop(5)
-    assert await tasks.stop(1) == []
-    assert time.monotonic() - began < 2
-    assert await clean.states(user) == [("push", "SENT", None)]
-
-
-async def test_a_running_courier_outlives_a_database_that_is_away(clean: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    channel, tasks, failed = FakeChannel(), Tasks(), asyncio.Event()
-    courier = clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, poll=0.02))
-    real = courier._deliveries.claim
-
-    async def away_once(*args: object) -> object:
-        if not failed.is_set():
-            failed.set()
-            raise Problem(UNAVAILABLE)
-        return await real(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(courier._deliveries, "claim", away_once)
-    user, _ = await with_push(clean)
-    tasks.forever("courier", courier.run)
-    async with asyncio.timeout(5):
-        while await clean.states(user) != [("push", "SENT", None)]:
-            await asyncio.sleep(0.02)
-    await courier.stop(5)
-    await tasks.stop(1)
-
-
-async def test_the_oldest_due_delivery_tells_how_late_the_couriers_are(clean: Room) -> None:
-    courier = clean.courier(Medium.PUSH, FakeChannel())
-    assert await courier._deliveries.oldest_due(tuple(Medium)) == 0
-    user, _ = await with_push(clean)
-    await clean.db.command(
-        "UPDATE notifications.deliveries SET next_attempt_at = now() - interval '400 seconds' WHERE user_id = $1", user
-    )
-    assert await courier._deliveries.oldest_due(tuple(Medium)) == pytest.approx(400, abs=5)

@@ -22,7 +22,7 @@ def common(**more: Any) -> dict[str, Any]:
 def test_every_told_event_has_its_text_and_its_consumer(room: Room) -> None:
     made = subscriptions(room.service)
     assert {s.event for s in made if s.consumer == CONSUMER} == set(TOLD)
-    assert set(TOLD.values()) <= set(TEMPLATES)
+    assert set(TOLD.values()) == set(TEMPLATES)
     assert [s.event for s in made if s.consumer == ERASER] == [UserDeleted]
 
 

@@ -1,7 +1,7 @@
 """Buyers, products and orders of a test's own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,10 @@ import pytest
 from core.store.db import Db
 from core.testing import Answer, TestApp
 from core.types import SessionId, UserId, uuid7
+from plugins.cart.ports import CARTS
 from plugins.order.models import OrderSettings
 from plugins.order.placing import Placing
 from plugins.order.service import OrderService
-from plugins.cart.ports import CARTS
 from plugins.product.ports import CATALOG, Catalog, ProductId
 from plugins.user.ports import ADDRESSES
 
@@ -134,11 +134,6 @@ def body(product_id: UUID, quantity: int = 1, **more: Any) -> dict[str, Any]:
     """The body of an order of one product."""
     lines = [{"productId": str(product_id), "quantity": quantity}]
     return {"items": lines, "deliveryAddress": ADDRESS, "paymentMethod": "COD", **more}
-
-
-async def together(calls: list[Callable[[], Awaitable[Answer]]]) -> list[Answer]:
-    """All calls at once."""
-    return list(await asyncio.gather(*(call() for call in calls)))
 
 
 @pytest.fixture(scope="session")

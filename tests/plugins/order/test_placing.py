@@ -1,13 +1,23 @@
 """Placing an order: what is charged, what is taken, and what a repeat gets."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
+import attrs
 import pytest
 
-from core.types import uuid7
-from plugins.product.ports import ProductId
+from core.convert import wire
+from core.http.routing import Operation
+from core.store.db import Tx
+from core.types import Paise, uuid7
+from plugins.cart.ports import CARTS
+from plugins.order.bodies import PlaceOrderBody
+from plugins.order.models import OrderSettings
+from plugins.order.placing import Placing
+from plugins.product.ports import PriceChanged, ProductId, ProductView
+from plugins.user.ports import ADDRESSES
 from tests.plugins.order.conftest import ADDRESS, Buyer, Shop, body
 
 FULL = {
@@ -145,9 +155,7 @@ async def test_too_little_stock_names_the_line_and_takes_nothing(shop: Shop, buy
     lines = [{"productId": str(mango), "quantity": 1}, {"productId": str(scarce), "quantity": 3}]
     answer = await shop.place(buyer, {**body(mango), "items": lines})
     assert (answer.status, answer.code) == (422, "BIZ_001")
-    assert answer.json["error"]["details"]["items"] == [
-        {"productId": str(scarce), "requested": 3, "available": 2}
-    ]
+    assert answer.json["error"]["details"]["items"] == [{"productId": str(scarce), "requested": 3, "available": 2}]
     assert (await shop.stock(mango), await shop.stock(scarce)) == (100, 2)
 
 
@@ -245,9 +253,7 @@ async def test_two_users_may_send_the_same_key(shop: Shop, buyer: Buyer, mango: 
 
 
 async def test_fifty_requests_with_one_key_are_one_order(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
-    answers = await asyncio.gather(
-        *(shop.place(buyer, body(mango), key="tapped-often", retries=10) for _ in range(50))
-    )
+    answers = await asyncio.gather(*(shop.place(buyer, body(mango), key="tapped-often", retries=10) for _ in range(50)))
     assert {answer.status for answer in answers} == {201}
     assert len({answer.body.split(b'"meta"')[0].split(b'"requestId"')[0] for answer in answers}) == 1
     assert len({answer.data["order"]["orderNumber"] for answer in answers}) == 1
@@ -284,7 +290,9 @@ async def test_orders_that_share_products_in_any_order_never_deadlock(shop: Shop
 async def test_an_ended_session_places_nothing(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
     await shop.place(buyer, body(mango), key="before")
     async with shop.db.transaction() as tx:
-        await tx.execute("UPDATE users.sessions SET ended_at = now(), end_reason = 'LOGOUT' WHERE id = $1", buyer.session_id)
+        await tx.execute(
+            "UPDATE users.sessions SET ended_at = now(), end_reason = 'LOGOUT' WHERE id = $1", buyer.session_id
+        )
     for key in ("before", "after"):
         answer = await shop.place(buyer, body(mango), key=key)
         assert (answer.status, answer.code) == (401, "AUTH_004")
@@ -294,7 +302,8 @@ async def test_an_ended_session_places_nothing(shop: Shop, buyer: Buyer, mango: 
 async def test_an_order_and_its_events_are_one_commit(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
     order = await shop.ordered(buyer, mango, paymentMethod="CARD")
     rows = await shop.db.fetch(
-        "SELECT event_type, aggregate_type, payload FROM kernel.outbox WHERE payload->>'orderId' = $1 ORDER BY seq", order["id"]
+        "SELECT event_type, aggregate_type, payload FROM kernel.outbox WHERE payload->>'orderId' = $1 ORDER BY seq",
+        order["id"],
     )
     assert [row["event_type"] for row in rows] == ["order.created", "payment.initiated"]
     for row in rows:
@@ -302,3 +311,50 @@ async def test_an_order_and_its_events_are_one_commit(shop: Shop, buyer: Buyer, 
         assert str(buyer.user_id) in row["payload"]
     assert "Orchard" not in rows[0]["payload"]
     assert "9876543210" not in rows[0]["payload"]
+
+
+class Stale:
+    """A catalogue that never hears of a new price."""
+
+    revision, refreshed = 0, 0
+
+    def __init__(self, view: ProductView) -> None:
+        self._view = view
+
+    def find(self, product_id: ProductId) -> ProductView | None:
+        return self._view if product_id == self._view.id else None
+
+    def many(self, ids: Collection[ProductId]) -> Mapping[ProductId, ProductView]:
+        return {self._view.id: self._view}
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+    def sold(self, levels: Mapping[ProductId, int]) -> None:
+        raise AssertionError("nothing was sold")
+
+    async def give_back(
+        self, tx: Tx, lines: Mapping[ProductId, int], reason: str, reference: UUID
+    ) -> Mapping[ProductId, int]:
+        raise AssertionError("nothing was taken")
+
+
+async def test_a_price_that_keeps_moving_is_given_up_after_three_tries(
+    shop: Shop, buyer: Buyer, mango: ProductId
+) -> None:
+    view = shop.catalog.find(mango)
+    assert view is not None
+    stale = Stale(attrs.evolve(view, unit_price_paise=Paise(25_000)))
+    placing = Placing(
+        db=shop.db,
+        catalog=stale,
+        carts=shop.app.services.get(CARTS),
+        addresses=shop.app.services.get(ADDRESSES),
+        terms=OrderSettings(),
+    )
+    operation = Operation(user_id=buyer.user_id, route="POST /orders", key="k", given=True, fingerprint=b"f")
+    with pytest.raises(PriceChanged) as refused:
+        await placing.place(operation, buyer.session_id, wire.structure(body(mango), PlaceOrderBody))
+    assert stale.refreshed == 3
+    assert refused.value.details == {"items": [{"productId": str(mango), "price": 300, "seen": 250}]}
+    assert await shop.stock(mango) == 100

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -18,7 +19,7 @@ SHELF = Category(
 )  # fmt: skip
 
 
-def product(**more: object) -> Product:
+def product(**more: Any) -> Product:
     known = Product(
         id=uuid7(), slug="mint", name="Mint", description="A herb. " * 50, short_description=None, category_id=SHELF.id,
         price_paise=Paise(4_000), discount_bp=1_000, unit_price_paise=Paise(3_600), unit="bunch", weight="1 bunch",

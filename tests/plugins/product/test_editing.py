@@ -22,7 +22,7 @@ async def test_an_edit_changes_what_it_names_and_is_seen_at_once(shelf: Shelf, a
     product = answer.data["product"]
     assert (product["name"], product["price"], product["effectivePrice"], product["stock"]) == ("New", 19.99, 17.49, 8)
     assert answer.headers["ETag"] == f'"{product["version"]}"'
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(3):
         while await shelf.names() != ["New"]:
             await asyncio.sleep(0.005)
     events = [(row["event_type"], json.loads(row["payload"])) for row in await shelf.db.fetch(EVENTS, str(key))]

@@ -5,7 +5,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from core import settings as configuration
+from core import configuration
 from core.settings import BadSettings, Secret, Settings
 
 GOOD = "x" * 40
@@ -26,7 +26,12 @@ def build(tmp_path: Path, **env: str) -> Settings:
     for name, text in (("base", 'plugins = ["shop"]\n[shop]\nfee_paise = 5000\n'), ("test", "[shop]\nopen = false\n"),
                        ("production", "")):  # fmt: skip
         (tmp_path / "config" / f"{name}.toml").write_text(text)
-    given = {"VURKSHA_ENV": "test", "VURKSHA_CONFIG_DIR": str(tmp_path / "config"), "DATA_DIR": str(tmp_path / "data"), **env}
+    given = {
+        "VURKSHA_ENV": "test",
+        "VURKSHA_CONFIG_DIR": str(tmp_path / "config"),
+        "DATA_DIR": str(tmp_path / "data"),
+        **env,
+    }
     return configuration.build(configuration.read(given), {"shop": ShopSettings})
 
 
@@ -39,12 +44,16 @@ def shop(settings: Settings) -> ShopSettings:
 def test_later_sources_win(tmp_path: Path) -> None:
     assert shop(build(tmp_path)).fee_paise == 5_000
     assert shop(build(tmp_path)).open is False
-    changed = build(tmp_path, VURKSHA_SHOP__FEE_PAISE="6000", VURKSHA_SHOP__OPEN="true", VURKSHA_SHOP__AREAS="north, south")
+    changed = build(
+        tmp_path, VURKSHA_SHOP__FEE_PAISE="6000", VURKSHA_SHOP__OPEN="true", VURKSHA_SHOP__AREAS="north, south"
+    )
     assert (shop(changed).fee_paise, shop(changed).open, shop(changed).areas) == (6_000, True, ["north", "south"])
 
 
 def test_the_names_that_the_user_gave_stay(tmp_path: Path) -> None:
-    settings = build(tmp_path, PORT="9000", LOG_LEVEL="DEBUG", DATABASE_URL="postgresql:///a", REDIS_URL="redis://b", JWT_SECRET=GOOD)
+    settings = build(
+        tmp_path, PORT="9000", LOG_LEVEL="DEBUG", DATABASE_URL="postgresql:///a", REDIS_URL="redis://b", JWT_SECRET=GOOD
+    )
     assert (settings.http.port, settings.log.level) == (9000, "DEBUG")
     assert settings.postgres.url is not None
     assert settings.postgres.url.reveal() == "postgresql:///a"
@@ -56,7 +65,12 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         build(tmp_path, PORT="many", VURKSHA_SHOP__FEE="1", VURKSHA_NOWHERE__X="1", VURKSHA_SHOP__FEE_PAISE="1.5")
     told = str(caught.value)
     assert len(caught.value.mistakes) == 4
-    for part in ("http.port must be a whole number", "shop.fee is no setting", "[nowhere] is no section", "shop.fee_paise"):
+    for part in (
+        "http.port must be a whole number",
+        "shop.fee is no setting",
+        "[nowhere] is no section",
+        "shop.fee_paise",
+    ):
         assert part in told
 
 
