@@ -14,10 +14,12 @@ from core.app import App, plugin_sections
 from core.plugins import Kernel, PluginError, find
 from core.serve import CannotListen, replica
 from core.serve import run as run_loop
+from core.servers import with_servers, with_urls
 from core.settings import KERNEL_SECTIONS, BadSettings, Secret, Settings
 from core.store import migrate as migrations
 from core.store.embedded import Embedded
 from core.store.embedded_process import EmbeddedError
+from core.supervisor import supervise
 
 UNKNOWN = Secret("postgresql:///not-known-yet")
 """Stands in for a URL where a command needs none: printing routes opens no connection."""
@@ -28,23 +30,6 @@ def load() -> tuple[Settings, list[type]]:
     source = configuration.read(os.environ, root=os.geteuid() == 0)
     classes = find(source.plugins)
     return configuration.build(source, plugin_sections(classes)), classes
-
-
-def with_urls(settings: Settings, database: Secret, redis: Secret) -> Settings:
-    """The settings with URLs where none were given."""
-    return attrs.evolve(
-        settings,
-        postgres=attrs.evolve(settings.postgres, url=settings.postgres.url or database),
-        redis=attrs.evolve(settings.redis, url=settings.redis.url or redis),
-    )
-
-
-async def with_servers(settings: Settings, embedded: Embedded) -> Settings:
-    """The same, with embedded servers started (or found running) for what was not given."""
-    if settings.postgres.url is not None and settings.redis.url is not None:
-        return settings
-    servers = await embedded.start(settings.data_dir)
-    return with_urls(settings, Secret(servers.database_url), Secret(servers.redis_url))
 
 
 def offline_app() -> App:
@@ -90,8 +75,6 @@ def serve(replicas: int) -> None:
     """
     settings, classes = load()
     if replicas > 1:
-        from core.supervisor import supervise  # noqa: PLC0415  only the parent of several replicas needs it
-
         sys.exit(run_loop(supervise(settings, replicas)))
 
     async def main() -> int:

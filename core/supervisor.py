@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from core.cli import with_servers
+from core.servers import with_servers
 from core.settings import Secret, Settings
 from core.store.embedded import Embedded
 

@@ -5,7 +5,8 @@ f-string gets in.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, LiteralString
 
@@ -18,6 +19,7 @@ from core.events.model import Event
 from core.events.outbox import INSERT_EVENTS, encode
 from core.store.pool import Connection, Pool, PoolTimeout
 
+log = logging.getLogger("core.db")
 Row = asyncpg.Record
 READ = 1.5
 WRITE = 3.0
@@ -66,6 +68,7 @@ class Tx:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.events: list[Event] = []
+        self.callbacks: list[Callable[[], Awaitable[None]]] = []
         self.failed = False
         """A statement failed: PostgreSQL will roll back whatever the block does next."""
 
@@ -108,6 +111,10 @@ class Tx:
     def emit(self, event: Event) -> None:
         """Announce an event: its outbox row is written by this commit, or not at all."""
         self.events.append(event)
+
+    def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Do something once the commit is certain and before the caller goes on. What must happen is an event instead."""
+        self.callbacks.append(callback)
 
 
 class Db:
@@ -153,6 +160,11 @@ class Db:
                     await tx.fetchval(INSERT_EVENTS, *encode(tx.events))
         if tx.events:
             self.on_events()
+        for callback in tx.callbacks:
+            try:
+                await callback()
+            except Exception:
+                log.exception("a callback after a commit failed")
 
     async def fetch(self, sql: LiteralString, *args: object) -> list[Row]:
         """All rows of one read."""

@@ -60,7 +60,7 @@ CHALLENGE = """
 INSERT INTO users.challenges (id, phone, purpose, code_hmac, expires_at)
 SELECT id, phone, purpose, hmac, now() + interval '1 hour' FROM new
 """
-WORDS = "Sweet and crisp, washed and picked this morning on a farm that waters by drip and sprays nothing. " * 2
+WORDS = "Sweet and crisp, washed and picked this morning on a farm that waters by drip and sprays nothing."
 
 
 def named(group: str, number: int) -> UUID:

@@ -70,7 +70,7 @@ class Editor:
         if edit.stock_delta:
             await self._move(tx, product_id, edit.stock_delta, by)
         product, stock = await self._writes.read(tx, product_id)
-        self._feed.edited()
+        tx.after_commit(self._feed.edited)
         category = await self._writes.category(tx, product.category_id)
         return Entry(product=product, stock=stock, stamp=0, on_sale=product.is_active and category.is_active), category
 

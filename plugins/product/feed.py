@@ -21,11 +21,6 @@ EVERY = 1.0
 """Seconds between looks."""
 GATHER = 0.02
 """Seconds that sales are gathered into one message."""
-SOON = (0.003, 0.01, 0.03, 0.1, 0.3, 0.6)
-"""Seconds after an edit at which to look, because the commit follows the edit at its own pace."""
-TELL = 0.1
-"""Seconds after an edit at which the others are told."""
-
 log = logging.getLogger(__name__)
 
 
@@ -75,12 +70,10 @@ class Feed:
             asyncio.get_running_loop().call_later(GATHER, self._flush)
         self._unsent |= {str(key): level for key, level in levels.items()}
 
-    def edited(self) -> None:
-        """Something is being edited on this replica and committed at any moment."""
-        loop = asyncio.get_running_loop()
-        for delay in SOON:
-            loop.call_later(delay, self._wake.set)
-        loop.call_later(TELL, self._tell_edited)
+    async def edited(self) -> None:
+        """Something was edited on this replica and is committed."""
+        self.send(orjson.dumps({"from": self._me, "edited": True}))
+        await self.refresh()
 
     def heard(self, message: bytes) -> None:
         """What another replica said. What cannot be read only means to look."""

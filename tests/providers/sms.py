@@ -1,4 +1,7 @@
-"""MSG91's flow API v5 (https://docs.msg91.com/sms/send-sms) and the plain gateway beside it."""
+"""MSG91's flow API v5, as far as its public page tells, and the plain gateway beside it.
+
+https://control.msg91.com/apidoc/textsms/send-sms-flow.php
+"""
 
 import re
 import secrets

@@ -10,8 +10,9 @@ DEAD_NUMBER = ("mobile", "number")
 
 
 class Msg91:
-    """MSG91 sends registered texts by their id and fills in variables (https://docs.msg91.com/sms/send-sms).
+    """MSG91 sends registered texts by their id and fills in variables.
 
+    https://control.msg91.com/apidoc/textsms/send-sms-flow.php, where `template_id` still has its older name `flow_id`.
     The variables have the names that the texts here use, such as `##orderNumber##` or `##code##`.
     """
 

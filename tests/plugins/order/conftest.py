@@ -136,6 +136,11 @@ def body(product_id: UUID, quantity: int = 1, **more: Any) -> dict[str, Any]:
     return {"items": lines, "deliveryAddress": ADDRESS, "paymentMethod": "COD", **more}
 
 
+async def move(shop: Shop, staff: Buyer, order_id: str, word: str, **more: str) -> Answer:
+    """POST /admin/orders/{id}/status."""
+    return await shop.app.post(f"/admin/orders/{order_id}/status", json={"status": word, **more}, as_=staff)
+
+
 @pytest.fixture(scope="session")
 async def shop(app: TestApp) -> Shop:
     category = uuid7()

@@ -1,0 +1,67 @@
+"""Somebody who has one of everything, so that requests reach past the first 404."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import attrs
+
+from core.testing import TestApp
+from tests.people import Customer
+from tests.plugins.product.shelf import new_shelf
+
+HOME = {
+    "fullName": "Asha Rao", "phoneNumber": "9876543210", "addressLine1": "12 Orchard Road", "city": "Pune",
+    "state": "Maharashtra", "pinCode": "411001",
+}  # fmt: skip
+PLENTY = 900_000
+
+
+@attrs.frozen(kw_only=True)
+class World:
+    """A customer, an administrator, and what the customer has."""
+
+    customer: Customer
+    admin: Customer
+    product: UUID
+    known: dict[str, str]
+    """By the name of the path value that would hold it."""
+
+    def aim(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """The same values, those that name a thing naming one that is there."""
+        return {name: self.known.get(name, value) for name, value in sent.items()}
+
+    def aim_body(self, body: Any) -> Any:
+        """The same body, wherever it names a product naming one that is there."""
+        if isinstance(body, dict):
+            return {k: str(self.product) if k == "productId" else self.aim_body(v) for k, v in body.items()}
+        return [self.aim_body(item) for item in body] if isinstance(body, list) else body
+
+
+async def settled(app: TestApp, customer: Customer, admin: Customer) -> World:
+    """One of everything, made over HTTP but for the product."""
+    shelf, device = await new_shelf(app), uuid4().hex
+    product = await shelf.product(price=30_000, stock=PLENTY)
+    await shelf.shown()
+
+    async def post(path: str, body: object) -> Any:
+        answer = await app.post(path, json=body, as_=customer)
+        assert answer.status < 300, answer.body
+        return answer.data
+
+    line = {"productId": str(product), "quantity": 1}
+    address = (await post("/addresses", HOME))["address"]
+    order = (await post("/orders", {"items": [line], "addressId": address["id"], "paymentMethod": "COD"}))["order"]
+    await post("/cart/items", line)
+    await post("/notifications/devices", {"token": device, "platform": "web"})
+    await app.quiet()
+    entries = (await app.get("/notifications", as_=customer)).data["notifications"]
+    known = {
+        "user_id": str(customer.user_id),
+        "address_id": address["id"],
+        "order_id": order["id"],
+        "product_id": str(product),
+        "slug": f"c-{shelf.id}",
+        "id": entries[0]["id"],
+        "token": device,
+    }
+    return World(customer=customer, admin=admin, product=product, known=known)
