@@ -25,9 +25,10 @@ from core.http.routing import Files, Route
 from core.http.static import StaticEndpoint, files
 from core.http.table import Table
 from core.jobs import Jobs
+from core.kernel import Kernel
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
-from core.plugins import Kernel, Plugins
+from core.plugins import Plugins
 from core.services import Services
 from core.settings import Settings
 from core.store import migrate

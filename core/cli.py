@@ -11,7 +11,8 @@ import orjson
 
 from core import configuration
 from core.app import App, plugin_sections
-from core.plugins import Kernel, PluginError, find
+from core.kernel import Kernel
+from core.plugins import PluginError, find
 from core.serve import CannotListen, replica
 from core.serve import run as run_loop
 from core.servers import with_servers, with_urls

@@ -192,13 +192,13 @@ def _flag(value: object, _: object) -> bool:
 
 def _whole(value: object, _: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("must be a whole number")
+        raise ValueError("must be a whole number")  # noqa: TRY004
     return value
 
 
 def _number(value: object, _: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError("must be a number")
+        raise ValueError("must be a number")  # noqa: TRY004
     return float(value)
 
 

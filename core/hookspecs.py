@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     import click
 
-    from core.events.model import Subscription
+    from core.events.subscription import Subscription
     from core.http.health import HealthCheck
     from core.http.routing import Files, Route
     from core.jobs import Job
-    from core.plugins import Kernel, Seed
+    from core.kernel import Kernel, Seed
     from core.services import Provided
 
 PROJECT = "vurksha"

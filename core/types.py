@@ -40,7 +40,7 @@ _uuid7_last = 0
 
 
 def uuid7() -> UUID:
-    """A UUIDv7 (RFC 9562): milliseconds, a 12-bit fraction of one that keeps ids of a process rising, 62 random bits."""
+    """A UUIDv7 (RFC 9562): milliseconds, 12 bits of fraction that keep a process's ids rising, 62 random bits."""
     global _uuid7_last  # noqa: PLW0603  the last value is what makes the next one larger
     with _uuid7_lock:
         stamp = time.time_ns() * 4096 // 1_000_000

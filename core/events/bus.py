@@ -17,8 +17,9 @@ import orjson
 from core.context import Cause, cause, deadline
 from core.convert import wire
 from core.errors import Problem
-from core.events.model import EventMeta, Subscription
+from core.events.model import EventMeta
 from core.events.outbox import OutboxRow, wait
+from core.events.subscription import Subscription
 
 if TYPE_CHECKING:
     from core.store.db import Db, Row, Tx

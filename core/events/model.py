@@ -1,14 +1,10 @@
-"""What an event is, and how a domain subscribes to one."""
+"""What an event is."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import ClassVar
 from uuid import UUID
 
 import attrs
-
-if TYPE_CHECKING:
-    from core.store.db import Tx
 
 
 class Event:
@@ -34,20 +30,3 @@ class EventMeta:
     occurred_at: datetime
     correlation_id: str
     user_id: UUID | None
-
-
-E = TypeVar("E", bound=Event)
-Handler = Callable[["Tx", Any, EventMeta], Awaitable[None]]
-"""Takes the transaction that also holds the inbox row, the typed event and its meta. It must survive a repeat."""
-
-
-@attrs.frozen
-class Subscription:
-    """One consumer's interest in one event type. `consumer` names a queue, such as `order.notifications`.
-
-    Each consumer sees each event id once in effect: its inbox row and its work are one transaction.
-    """
-
-    consumer: str
-    event: type[Event]
-    handler: Handler

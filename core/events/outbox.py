@@ -12,11 +12,7 @@ from uuid import UUID
 
 import attrs
 
-from core.context import cause
-from core.convert import dump_json, wire
 from core.errors import Problem
-from core.events.model import Event
-from core.types import uuid7
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("core.events")
 
-SOURCE = "vurksha"
-INSERT_EVENTS = "SELECT kernel.emit_all($1, $2, $3, $4, $5, $6, $7)"
 
 # Due rows by outbox_due, in that index's own order so that no sort and no published row is touched; what is older in
 # the same aggregate by outbox_unpublished.
@@ -47,25 +41,6 @@ POSTPONE = """
 UPDATE kernel.outbox SET next_attempt_at = now() + make_interval(secs => $2), last_error = $3
 WHERE seq = ANY($1::bigint[]) AND published_at IS NULL
 """
-
-
-def encode(events: Sequence[Event]) -> tuple[object, ...]:
-    """The arguments of INSERT_EVENTS: one array per column, and the metadata that all share."""
-    because = cause.get()
-    metadata: dict[str, object] = {"correlationId": because.correlation_id or str(uuid7()), "source": SOURCE}
-    if because.causation_id is not None:
-        metadata["causationId"] = because.causation_id
-    if because.user_id is not None:
-        metadata["userId"] = because.user_id
-    return (
-        [uuid7() for _ in events],
-        [event.event_type for event in events],
-        [event.version for event in events],
-        [event.aggregate_type for event in events],
-        [str(getattr(event, event.aggregate_key)) for event in events],
-        [wire.dump(event).decode() for event in events],
-        dump_json(metadata).decode(),
-    )
 
 
 @attrs.frozen

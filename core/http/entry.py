@@ -1,7 +1,7 @@
 """Where aiohttp ends and the compiled routes begin.
 
-aiohttp parses, keeps connections and time-outs; the table is asked before any router of its own, and answers leave as ready
-bytes in one write (ADR 5). `Ready` fills five private fields of aiohttp's StreamResponse: aiohttp is pinned, and
+aiohttp parses, keeps connections and time-outs; the table is asked before any router of its own, and answers leave as
+ready bytes in one write (ADR 5). `Ready` fills five private fields of aiohttp's StreamResponse: aiohttp is pinned, and
 `check_aiohttp` fails at start and in a test when a release moves them.
 """
 
@@ -60,7 +60,7 @@ class Ready(web.StreamResponse):
         if request.protocol.writing_paused:
             await request.protocol._drain_helper()  # noqa: SLF001  the client reads slowly: wait as aiohttp would
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002  aiohttp's signature
         """All was written."""
         self._eof_sent = True
 
@@ -217,7 +217,11 @@ class Connection(RequestHandler):
         self.force_close()
 
     def handle_error(
-        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: Any,  # noqa: ARG002  aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Called by aiohttp for what its parser refuses and for a handler that failed."""
         problem = self._entry.parser_problem(status, exc)

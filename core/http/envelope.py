@@ -1,6 +1,7 @@
 """The shape of every answer (CONTRACT A.2, B.1) and its head: bytes from first to last.
 
-A head is put together once a second per status and kind, because only its Date changes; an answer adds its id and length.
+A head is put together once a second per status and kind, because only its Date changes; an answer adds its id and
+length.
 """
 
 import itertools
@@ -26,6 +27,9 @@ POLICY = b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r
 HSTS = b"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
 NO_STORE = b"Cache-Control: no-store\r\n"
 CLOSE = b"Connection: close\r\n"
+META = b'"requestId":"%b","meta":{"requestId":"%b","timestamp":"%b","version":"1.0.0"}'
+SUCCESS = b'{"success":true,"data":%b,' + META + b"%b}"
+FAILURE = b'{"success":false,"error":%b,' + META + b"}"
 MOST_HEADS = 2_000
 """Kept until the second ends; kinds that carry an ETag make many."""
 
@@ -77,9 +81,7 @@ class Clockwork:
 
     def success(self, request_id: bytes, data: bytes, pagination: bytes = b"") -> bytes:
         """The body of a success. `pagination` starts with its comma."""
-        return b'{"success":true,"data":%b,"requestId":"%b","meta":{"requestId":"%b","timestamp":"%b","version":"1.0.0"}%b}' % (
-            data, request_id, request_id, self.timestamp, pagination,
-        )  # fmt: skip
+        return SUCCESS % (data, request_id, request_id, self.timestamp, pagination)
 
     def failure(self, request_id: bytes, problem: Problem) -> bytes:
         """The body of a refusal."""
@@ -88,9 +90,7 @@ class Clockwork:
             error["retryAfter"] = problem.retry_after
         if problem.details is not None:
             error["details"] = problem.details
-        return b'{"success":false,"error":%b,"requestId":"%b","meta":{"requestId":"%b","timestamp":"%b","version":"1.0.0"}}' % (
-            orjson.dumps(error, default=str), request_id, request_id, self.timestamp,
-        )  # fmt: skip
+        return FAILURE % (orjson.dumps(error, default=str), request_id, request_id, self.timestamp)
 
     def refuse(self, request_id: bytes, problem: Problem, *, accept: str = "", extra: bytes = b"") -> bytes:
         """A whole HTTP answer for a refusal; `application/problem+json` (RFC 9457) for those who ask for it."""

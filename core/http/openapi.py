@@ -135,7 +135,8 @@ class _Document:
             schema = {"type": "string", **({"format": "uuid"} if kind == "uuid" else {"minLength": 1})}
             yield {"name": name, "in": "path", "required": True, "schema": schema}
         for name, (schema, required) in self._schemas.fields(route.query).items() if route.query else ():
-            yield {"name": name, "in": "query", "required": required, "schema": _given(schema)}
+            where = {"in": "query", "required": required, "allowEmptyValue": True}  # blank is not given
+            yield {"name": name, **where, "schema": _given(schema)}
         if _keyed(route):
             yield {"$ref": "#/components/parameters/IdempotencyKey"}
         if errors.PRECONDITION_FAILED in route.errors:

@@ -28,7 +28,7 @@ class Policy:
     roles: frozenset[Role] | None = None
     """None: nobody needs to sign in, and any Authorization header is ignored."""
     live: bool = False
-    """Read the session (and, for roles, the role) from the database before the handler: for orders, addresses, admin."""
+    """Read the session and its role from the database before the handler: for orders, addresses, admin."""
 
 
 PUBLIC = Policy()

@@ -1,6 +1,7 @@
 """From the attrs classes of bodies, queries and answers to the JSON Schemas (2020-12) of the OpenAPI document.
 
-An input requires what has no default. An answer always sends every field, so all of its fields are required. A class
+An input requires what has no default, and one of the fields that its class names in `either: ClassVar` (two spellings of
+one thing; the class itself refuses a body without both). An answer always sends every field, so all of its fields are required. A class
 becomes a component of its own name; one that serves as both an input and an answer has a second one, `<Name>Input`.
 """
 
@@ -119,6 +120,8 @@ class Schemas:
         schema["properties"] = {field: inner for field, (inner, _) in fields.items()}
         if required := [field for field, (_, needed) in fields.items() if needed]:
             schema["required"] = required
+        if given and (either := getattr(cls, "either", ())):
+            schema["anyOf"] = [_there(camel(field)) for field in either]
         return reference
 
     def _fields(self, cls: type, *, given: bool) -> dict[str, tuple[Schema, bool]]:
@@ -139,6 +142,10 @@ class Schemas:
 def _enum(values: Sequence[object]) -> Schema:
     kind: Schema = {"type": "string"} if all(isinstance(value, str) for value in values) else {}
     return {**kind, "enum": list(values)}
+
+
+def _there(field: str) -> Schema:
+    return {"required": [field], "properties": {field: {"not": {"type": "null"}}}}
 
 
 def _doc(cls: type) -> str:

@@ -16,7 +16,7 @@ import orjson
 from core.context import remaining
 from core.errors import IN_PROGRESS, KEY_REUSED, SESSION_EXPIRED, UNAVAILABLE, Problem
 from core.events.model import Event
-from core.events.outbox import INSERT_EVENTS, encode
+from core.events.record import INSERT_EVENTS, encode
 from core.store.pool import Connection, Pool, PoolTimeout
 
 log = logging.getLogger("core.db")
@@ -34,7 +34,7 @@ BROKEN = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidCachedStatementError,
 )
-"""Errors after which the connection is of no use: 08*, 53*, 57*, 25006, 28*, 3D*, and plans that a migration outdated."""
+"""Errors that end a connection's use: 08*, 53*, 57*, 25006, 28*, 3D*, and plans that a migration outdated."""
 UNREACHABLE = (
     *BROKEN,
     OSError,
@@ -113,7 +113,7 @@ class Tx:
         self.events.append(event)
 
     def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Do something once the commit is certain and before the caller goes on. What must happen is an event instead."""
+        """Do something once the commit is certain, before the caller goes on. What must happen is an event instead."""
         self.callbacks.append(callback)
 
 

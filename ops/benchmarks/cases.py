@@ -38,7 +38,7 @@ CASES = (
     ),
     Case(
         name="verify",
-        title="one-time code verified: account, session and tokens made",
+        title="one-time code verified, an account made",
         path="/api/v1/auth/verify-otp",
         script="codes.lua",
         floor=0.15,

@@ -175,8 +175,8 @@ def _bar(v: Verdict, y: float, scale: float) -> str:
     colour, floor = "#7fb58f" if v.held else "#d98880", LEFT + v.bound * scale
     dots = "".join(f'<circle cx="{LEFT + x * scale:.1f}" cy="{y + 18}" r="3" fill="#1d2a22"/>' for x in v.values)
     return (
-        f'<text x="{LEFT - 10}" y="{y + 23}" text-anchor="end">{html.escape(v.title[:48])}</text>'
+        f'<text x="{LEFT - 10}" y="{y + 23}" text-anchor="end">{html.escape(v.title)}</text>'
         f'<rect x="{LEFT}" y="{y + 6}" width="{v.value * scale:.1f}" height="24" rx="3" fill="{colour}"/>{dots}'
         f'<line x1="{floor:.1f}" x2="{floor:.1f}" y1="{y + 1}" y2="{y + 35}" stroke="#1d2a22" stroke-width="2"/>'
-        f'<text x="{LEFT + max(v.value, *v.values) * scale + 10:.1f}" y="{y + 23}">{v.value:.2f}</text>'
+        f'<text x="{LEFT + max(v.value, v.bound, *v.values) * scale + 10:.1f}" y="{y + 23}">{v.value:.2f}</text>'
     )

@@ -7,7 +7,7 @@ from typing import Any
 from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
-from core.plugins import Kernel, Manifest
+from core.kernel import Kernel, Manifest
 from core.services import Provided
 from plugins.cart.copies import Copies
 from plugins.cart.ports import CARTS

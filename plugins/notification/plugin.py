@@ -6,12 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from core.events.model import Subscription
+from core.events.subscription import Subscription
 from core.hookspecs import hookimpl
 from core.http.health import HealthCheck
 from core.http.routing import Route
 from core.jobs import Job
-from core.plugins import Kernel, Manifest
+from core.kernel import Kernel, Manifest
 from core.services import Provided
 from core.tasks import Tasks
 from plugins.notification import routes, subscribers

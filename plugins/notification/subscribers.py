@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from core.events.model import Event, EventMeta, Subscription
+from core.events.model import Event, EventMeta
+from core.events.subscription import Subscription
 from core.store.db import Tx
 from core.types import INDIA, UserId
 from plugins.notification.models import rupee_text

@@ -1,7 +1,7 @@
 """What clients send about orders: accepted in the shapes of the app and of the earlier backend (CONTRACT A.6, B.6)."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import attrs
@@ -67,6 +67,8 @@ class OrderInstructionsBody:
 class OrderAddressBody:
     """A whole address. Any `id` that the client made for it does not bind."""
 
+    either: ClassVar = ("pin_code", "pincode")
+
     full_name: Annotated[str, Text(1, 100)]
     phone_number: Annotated[str, Text(pattern=r"\+?\d[\d \-]{8,18}\d", hint="must be a phone number")]
     address_line1: Annotated[str, Text(1, 200)]
@@ -113,6 +115,8 @@ class PlaceOrderBody:
     One of `delivery_address` and `address_id` (one of the caller's own) is needed; the id wins. `expected_total`, in
     rupees, is what the customer was shown: another total is refused and nothing reserved (RELIABILITY 4.3).
     """
+
+    either: ClassVar = ("delivery_address", "address_id")
 
     items: Annotated[list[OrderItemBody], ManyOf(1, 200)] | None = None
     delivery_address: OrderAddressBody | None = None

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from core.plugins import Kernel
+from core.kernel import Kernel
 from plugins.order.demo import Failed, play
 
 JOURNAL = "messages.jsonl"

@@ -9,7 +9,7 @@ import attrs
 
 from core.convert import wire
 from core.events.model import Event
-from core.events.outbox import encode
+from core.events.record import encode
 from core.http.routing import Operation
 from core.store.db import Db
 from plugins.order.models import Draft, OrderSettings

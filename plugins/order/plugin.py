@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from core.events.model import Subscription
+from core.events.subscription import Subscription
 from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
-from core.plugins import Kernel, Manifest
+from core.kernel import Kernel, Manifest
 from core.services import Provided
 from plugins.cart.ports import CARTS
 from plugins.order import commands as order_commands

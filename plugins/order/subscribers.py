@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from core.events.model import EventMeta, Subscription
+from core.events.model import EventMeta
+from core.events.subscription import Subscription
 from core.store.db import Tx
 from core.types import UserId
 from plugins.cart.ports import Carts

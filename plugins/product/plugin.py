@@ -9,7 +9,7 @@ from core.errors import Problem
 from core.hookspecs import hookimpl
 from core.http.routing import Files, Route
 from core.jobs import Job
-from core.plugins import Kernel, Manifest, Seed
+from core.kernel import Kernel, Manifest, Seed
 from core.services import Provided
 from core.store.redis import RedisDown
 from core.tasks import Tasks

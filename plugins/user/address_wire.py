@@ -1,7 +1,7 @@
 """Bodies and answers of the address routes: the app's names and the earlier backend's, both ways (CONTRACT A.8)."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import attrs
@@ -35,6 +35,8 @@ NONE_GIVEN = Instructions()
 @attrs.frozen(kw_only=True)
 class NewAddress:
     """`type` and `label` mean the same, and so do `pinCode` and `pincode`. An id that the client made up is ignored."""
+
+    either: ClassVar = ("pin_code", "pincode")
 
     full_name: Annotated[str, NAME]
     phone_number: Annotated[str, PHONE]

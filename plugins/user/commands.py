@@ -8,7 +8,7 @@ import orjson
 
 from core.auth import Role
 from core.cli import run
-from core.plugins import Kernel
+from core.kernel import Kernel
 from plugins.user.models import masked, normal_phone
 from plugins.user.service import UnknownPhone, UserService
 

@@ -12,7 +12,7 @@ from core.auth import SESSIONS
 from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
-from core.plugins import Kernel, Manifest
+from core.kernel import Kernel, Manifest
 from core.services import Provided
 from core.tasks import Tasks
 from plugins.user.address_queries import AddressRows

@@ -4,7 +4,7 @@ import logging
 
 from core.store.db import Db
 from plugins.user.code_queries import Codes
-from plugins.user.old_queries import BATCH, OLD
+from plugins.user.upkeep_queries import BATCH, OLD
 from plugins.user.settings import UserSettings
 
 log = logging.getLogger(__name__)

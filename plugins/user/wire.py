@@ -1,7 +1,7 @@
 """Bodies and answers of sign-in and profile routes, as the app knows them (CONTRACT A.3, B.3)."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import attrs
@@ -46,6 +46,8 @@ def required(field: str) -> Invalid:
 class SendCode:
     """Where to send a code; `phone` and `phoneNumber` mean the same."""
 
+    either: ClassVar = ("phone", "phone_number")
+
     phone: Annotated[str, Mobile()] | None = None
     phone_number: Annotated[str, Mobile()] | None = None
     device_id: Annotated[str, DEVICE] | None = None
@@ -61,6 +63,8 @@ class SendCode:
 @attrs.frozen(kw_only=True)
 class VerifyCode:
     """A code that was received; the device is optional and only narrows what the session may do."""
+
+    either: ClassVar = ("phone", "phone_number")
 
     otp: Annotated[str, Text(min=6, max=6, pattern="[0-9]{6}", hint="must be six digits")]
     phone: Annotated[str, Mobile()] | None = None

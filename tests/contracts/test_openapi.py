@@ -8,7 +8,6 @@ VURKSHA_TEST_EXAMPLES asks for more.
 import asyncio
 import os
 import random
-from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -18,7 +17,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from schemathesis import Case, GenerationMode, Response
-from schemathesis.checks import CheckFunction, CHECKS, load_all_checks
+from schemathesis.checks import CHECKS, load_all_checks
 
 from core.testing import TestApp
 from tests.contracts.conftest import NewWorld

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.convert import camel, text, wire
 from core.errors import Invalid
-from core.http.fields import ManyOf, Moment, Number, OneOf, Text, Whole
+from core.http.fields import ManyOf, Moment, Number, OneOf, Whole
 from core.types import rupees
 
 

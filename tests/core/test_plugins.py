@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 import pytest
 
 from core.hookspecs import hookimpl
-from core.plugins import Manifest, PluginError, Plugins, find, ordered
+from core.kernel import Manifest
+from core.plugins import PluginError, Plugins, find, ordered
 
 
 def make(name: str, *requires: str, **hooks: Any) -> object:

@@ -7,8 +7,8 @@ import attrs
 import pytest
 
 from core.events.bus import Bus
-from core.events.model import Subscription
 from core.events.outbox import Relay
+from core.events.subscription import Subscription
 from core.store.db import Db
 from core.tasks import Tasks
 

@@ -9,7 +9,8 @@ import pytest
 from core.context import Cause, cause
 from core.events import bus as module
 from core.events.bus import Bus
-from core.events.model import EventMeta, Subscription
+from core.events.model import EventMeta
+from core.events.subscription import Subscription
 from core.store.db import Db, Tx
 from core.tasks import Tasks
 from core.types import uuid7

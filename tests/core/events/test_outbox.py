@@ -9,7 +9,8 @@ import pytest
 
 from core.context import Cause, cause
 from core.events import outbox
-from core.events.outbox import OutboxRow, Relay, encode
+from core.events.outbox import OutboxRow, Relay
+from core.events.record import encode
 from core.store.db import Db, Tx
 from core.tasks import Tasks
 from core.types import uuid7

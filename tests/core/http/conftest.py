@@ -11,8 +11,8 @@ import pytest
 from core import configuration
 from core.app import App
 from core.auth import Role
-from core.serve import bind
 from core.configuration import Source
+from core.serve import bind
 from core.store import migrate
 from core.testing import TestApp
 from tests.conftest import NewDatabase

@@ -25,7 +25,7 @@ from core.http.routing import (
     Reply,
     Route,
 )
-from core.plugins import Kernel, Manifest
+from core.kernel import Kernel, Manifest
 from core.services import Provided
 from core.store.db import Db, Tx
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import plugins.user.commands
-from core.plugins import Kernel
+from core.kernel import Kernel
 from plugins.user.commands import admin_command, newest_code, otp_command
 from plugins.user.service import UnknownPhone, UserService
 
