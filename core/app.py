@@ -15,9 +15,11 @@ from core.events.bus import Bus
 from core.events.housekeeping import housekeeping
 from core.events.outbox import Relay
 from core.http import docs, openapi
+from core.http.cached import Memory
 from core.http.compile import Endpoint, Pieces
+from core.http.connection import HttpServer, check_aiohttp
 from core.http.cors import Cors
-from core.http.entry import Entry, HttpServer, Served, check_aiohttp
+from core.http.entry import Entry, Served
 from core.http.envelope import Clockwork
 from core.http.health import PROBE_EVERY, Health, HealthCheck, HealthEndpoint, path_items
 from core.http.limits import Buckets
@@ -80,8 +82,9 @@ class App:
         self.health = Health([*self._own_checks(), *self.plugins.declared("health_checks")], version("vurksha"))
         declared = self.plugins.declared("routes")
         self.routes = [one for one in declared if isinstance(one, Route)]
+        pieces = self._pieces()
         self.entry = Entry(
-            self._table(declared), self.clockwork, Cors(settings.http.cors_origins), settings.http.trusted_proxies
+            self._table(declared, pieces), pieces, Cors(settings.http.cors_origins), settings.http.trusted_proxies
         )
         self._lifecycle = self._steps()
         self._server: HttpServer | None = None
@@ -100,10 +103,9 @@ class App:
 
         return [HealthCheck(name="postgres", check=postgres), HealthCheck(name="redis", check=redis)]
 
-    def _table(self, declared: list[Route | Files]) -> Table[Served]:
-        table: Table[Served] = Table()
+    def _pieces(self) -> Pieces:
         http, kernel = self.settings.http, self.kernel
-        pieces = Pieces(
+        return Pieces(
             db=self.db,
             tokens=kernel.tokens,
             gate=kernel.services.get(SESSIONS),
@@ -111,8 +113,12 @@ class App:
             addresses=Buckets(http.address_rate),
             clockwork=self.clockwork,
             log=self.log,
+            memory=Memory(self.clockwork),
             max_body=http.max_body,
         )
+
+    def _table(self, declared: list[Route | Files], pieces: Pieces) -> Table[Served]:
+        table: Table[Served] = Table()
         for one in declared:
             if isinstance(one, Files):
                 for path, endpoint in files(one, self.clockwork):
@@ -179,21 +185,23 @@ class App:
 
     @asynccontextmanager
     async def _postgres(self) -> AsyncIterator[None]:
-        """Wait, unready, until the database is there and migrated far enough; then open the pool."""
+        """Wait, unready, until the database is there and migrated far enough."""
         while missing := await self._missing():
             self.health.reasons.add(f"schema: {missing}")
             log.warning("waiting for the database: %s", missing)
             await asyncio.sleep(SCHEMA_WAIT)
             self.health.reasons.discard(f"schema: {missing}")
-        await self.db.pool.open()
         try:
             yield
         finally:
             await self.db.pool.close()
 
     async def _missing(self) -> str:
+        """What there is to wait for. If nothing, the pool is open."""
         try:
             lacking = await migrate.behind(self.db.pool.dsn, self.migrations)
+            if not lacking:
+                await self.db.pool.open()
         except migrate.UNREACHABLE:
             return "not reachable"
         return f"lacks {lacking[0]} and {len(lacking) - 1} more" if lacking else ""

@@ -46,9 +46,11 @@ class SessionGate(Protocol):
 
     async def require(self, source: "Tx | Db", principal: Principal) -> Role:
         """The role as stored now; raises Problem(SESSION_EXPIRED) when the session has ended."""
+        ...
 
     def revoked(self, session_id: UUID) -> bool:
         """From local memory, at most two seconds old (RELIABILITY 4.4)."""
+        ...
 
 
 SESSIONS: Port[SessionGate] = Port("kernel.sessions")

@@ -11,6 +11,7 @@ import orjson
 
 from core import configuration
 from core.app import App, plugin_sections
+from core.errors import Problem
 from core.kernel import Kernel
 from core.plugins import PluginError, find
 from core.serve import CannotListen, replica
@@ -22,6 +23,8 @@ from core.store.embedded import Embedded
 from core.store.embedded_process import EmbeddedError
 from core.supervisor import supervise
 
+EXPECTED = (BadSettings, PluginError, EmbeddedError, CannotListen, migrations.MigrationError, Problem)
+"""Failures that a person can mend: told in their own words."""
 UNKNOWN = Secret("postgresql:///not-known-yet")
 """Stands in for a URL where a command needs none: printing routes opens no connection."""
 
@@ -181,9 +184,11 @@ def main() -> None:
             for command in offline_app().plugins.declared("commands"):
                 program.add_command(command)
         program()
-    except (BadSettings, PluginError, EmbeddedError, CannotListen, migrations.MigrationError) as error:
+    except EXPECTED as error:
         click.echo(f"vurksha: {error}", err=True)
         sys.exit(1)
-    except OSError as error:  # a time-out is one, too
-        click.echo(f"vurksha: {error}", err=True)
+    except migrations.UNREACHABLE as error:
+        about = "" if getattr(error, "filename", None) else "the database is not reachable: "
+        text = str(error).partition("\n")[0] or "no answer in time"
+        click.echo(f"vurksha: {about}{text}", err=True)
         sys.exit(1)

@@ -69,7 +69,7 @@ def read(env: Mapping[str, str], *, root: bool = False) -> Source:
     sections: dict[str, dict[str, Any]] = {}
     plugins: tuple[str, ...] = ()
     for name in ("base", environment):
-        content = tomllib.loads((config_dir(env) / f"{name}.toml").read_text("utf-8"))
+        content = _toml(config_dir(env) / f"{name}.toml")
         plugins = tuple(content.pop("plugins", plugins))
         for section, values in content.items():
             sections.setdefault(section, {}).update(values)
@@ -78,6 +78,13 @@ def read(env: Mapping[str, str], *, root: bool = False) -> Source:
         if place:
             sections.setdefault(place[0], {})[place[1]] = value
     return Source(environment, default_data_dir(env, root=root), plugins, sections)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # what is no TOML or no UTF-8 is a ValueError
+        raise BadSettings([f"{path} cannot be read: {error}"]) from error
 
 
 def _place(name: str) -> tuple[str, str] | None:

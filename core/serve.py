@@ -80,6 +80,7 @@ async def _end(app: App, server: asyncio.Server, starting: "asyncio.Task[None]",
     if starting.done() and not starting.exception():
         await asyncio.sleep(settings.stop.drain)
     starting.cancel()
+    await asyncio.wait({starting})
     server.close()
     await app.stop(settings.stop.finish)
 

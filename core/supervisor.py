@@ -6,9 +6,11 @@ import os
 import signal
 import sys
 
+from core.serve import bind
 from core.servers import with_servers
 from core.settings import Secret, Settings
 from core.store.embedded import Embedded
+from core.store.embedded_process import bond
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 HEALTHY_AFTER = 10.0
@@ -17,10 +19,11 @@ log = logging.getLogger("core.supervisor")
 
 
 async def supervise(settings: Settings, replicas: int) -> int:
-    """Run until SIGTERM or Ctrl-C; replicas get SIGTERM then and are waited for."""
+    """Run until SIGTERM or Ctrl-C; replicas get SIGTERM then and are waited for. Raises CannotListen."""
     stop, embedded = asyncio.Event(), Embedded()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bind(settings.http.host, settings.http.port).close()  # else every replica would find out, again and again
     try:
         ready = await with_servers(settings, embedded)
         env = os.environ | _urls(ready)
@@ -39,14 +42,14 @@ def _urls(settings: Settings) -> dict[str, str]:
 async def _keep(env: dict[str, str], stop: asyncio.Event) -> None:
     """One place in the row of replicas, filled again whenever it is empty."""
     clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+    stopping = asyncio.ensure_future(stop.wait())
     while not stop.is_set():
         began = clock()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "core", "serve", env=env, start_new_session=True
+            sys.executable, "-m", "core", "serve", env=env, preexec_fn=bond(signal.SIGTERM)
         )
-        ended, stopping = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
+        ended = asyncio.ensure_future(process.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
         if stop.is_set():
             if process.returncode is None:
                 process.terminate()
@@ -54,4 +57,4 @@ async def _keep(env: dict[str, str], stop: asyncio.Event) -> None:
             return
         log.error("replica %d ended with %s: starting another", process.pid, process.returncode)
         pause = FIRST_PAUSE if clock() - began > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
-        await asyncio.sleep(pause)
+        await asyncio.wait({stopping}, timeout=pause)

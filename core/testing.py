@@ -38,6 +38,7 @@ class SignedIn(Protocol):
     @property
     def token(self) -> str:
         """The access token."""
+        ...
 
 
 @attrs.frozen

@@ -1,47 +1,85 @@
 """Encoded answers of public reads, kept by raw path and query, with ETag and 304 (RELIABILITY 4.8, 4.12).
 
-The handler says with `Reply.valid` whether its answer still stands, so nothing here expires by the clock.
+The handler says with `Reply.valid` whether its answer still stands, so nothing here expires by the clock. One memory
+serves all routes, because the connection asks it before anything else.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping
 
 import attrs
+from multidict import istr
 
-from core.http.envelope import JSON, Clockwork
+from core.http.envelope import JSON, META, Clockwork
 from core.http.routing import Cache
 
-MOST = 4_096
-"""Answers kept per route; then all go, for whoever varies queries without end."""
+MOST = 8_192
+"""Answers kept; then all go, for whoever varies queries without end."""
+IF_NONE_MATCH = istr("If-None-Match")
+TAIL = b"," + META + b"%b}"
 
 
-@attrs.define
+@attrs.frozen
 class Kept:
-    """One encoded answer."""
+    """One encoded answer. `kind` and `short_kind` are its own headers with and without a body."""
 
+    route: str
     etag: str
-    data: bytes
+    kind: bytes
+    short_kind: bytes
+    lead: bytes
+    """The body up to and including `data`."""
     pagination: bytes
     valid: Callable[[], bool]
 
+    def send(self, clockwork: Clockwork, headers: Mapping[str, str], request_id: bytes) -> tuple[int, bytes]:
+        """Status and whole answer: 304 for a client that knows it."""
+        known = headers.get(IF_NONE_MATCH)
+        if known is not None and (self.etag in known or known == "*"):
+            return 304, b"%bX-Request-Id: %b\r\n\r\n" % (clockwork.head(304, self.short_kind), request_id)
+        tail = TAIL % (request_id, request_id, clockwork.timestamp, self.pagination)
+        ids = b"X-Request-Id: %b\r\nX-Correlation-Id: %b\r\nContent-Length: %d\r\n\r\n" % (
+            request_id, request_id, len(self.lead) + len(tail),
+        )  # fmt: skip
+        return 200, b"".join((clockwork.head(200, self.kind), ids, self.lead, tail))
+
+
+class Memory:
+    """What is kept, by raw path and query."""
+
+    def __init__(self, clockwork: Clockwork) -> None:
+        self.clockwork = clockwork
+        self._kept: dict[str, Kept] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find(self, target: str) -> Kept | None:
+        """The answer to a target, if it is known and still valid."""
+        kept = self._kept.get(target)
+        if kept is None or kept.valid():
+            return kept
+        del self._kept[target]
+        return None
+
+    def keep(self, target: str, kept: Kept) -> None:
+        """Remember it."""
+        if len(self._kept) >= MOST:
+            self._kept.clear()
+        self._kept[target] = kept
+
 
 class CachedAnswers:
-    """The memory of one route."""
+    """One route's way into the memory."""
 
-    def __init__(self, cache: Cache, clockwork: Clockwork) -> None:
-        self._clockwork = clockwork
+    def __init__(self, cache: Cache, memory: Memory, route: str) -> None:
+        self._memory, self._route = memory, route
         self._control = b"Cache-Control: public, max-age=%d\r\n" % cache.max_age
-        self._kept: dict[str, Kept] = {}
 
     def find(self, target: str, headers: Mapping[str, str], request_id: bytes) -> tuple[int, bytes] | None:
         """Status and whole answer, if it is known and still valid."""
-        kept = self._kept.get(target)
-        if kept is None:
-            return None
-        if not kept.valid():
-            del self._kept[target]
-            return None
-        return self._send(kept, headers, request_id)
+        kept = self._memory.find(target)
+        return None if kept is None else kept.send(self._memory.clockwork, headers, request_id)
 
     def keep(
         self,
@@ -53,19 +91,9 @@ class CachedAnswers:
         valid: Callable[[], bool],
     ) -> tuple[int, bytes]:
         """Remember a fresh answer and send it."""
-        if len(self._kept) >= MOST:
-            self._kept.clear()
-        digest = hashlib.blake2b(data + pagination, digest_size=12).hexdigest()
-        kept = self._kept[target] = Kept(f'W/"{digest}"', data, pagination, valid)
-        return self._send(kept, headers, request_id)
-
-    def _send(self, kept: Kept, headers: Mapping[str, str], request_id: bytes) -> tuple[int, bytes]:
-        known = headers.get("If-None-Match")
-        if known is not None and (kept.etag in known or known == "*"):
-            kind = self._control + b"ETag: %b\r\n" % kept.etag.encode()
-            return 304, b"%bX-Request-Id: %b\r\n\r\n" % (self._clockwork.head(304, kind), request_id)
-        kind = JSON + self._control
-        body = self._clockwork.success(request_id, kept.data, kept.pagination)
-        return 200, b"%bETag: %b\r\nX-Request-Id: %b\r\nX-Correlation-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-            self._clockwork.head(200, kind), kept.etag.encode(), request_id, request_id, len(body), body,
-        )  # fmt: skip
+        etag = f'W/"{hashlib.blake2b(data + pagination, digest_size=12).hexdigest()}"'
+        short = self._control + b"ETag: %b\r\n" % etag.encode()
+        lead = b'{"success":true,"data":' + data
+        kept = Kept(self._route, etag, JSON + short, short, lead, pagination, valid)
+        self._memory.keep(target, kept)
+        return kept.send(self._memory.clockwork, headers, request_id)

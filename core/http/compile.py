@@ -17,10 +17,10 @@ from core.auth import Principal, SessionGate, TokenIssuer
 from core.convert import text, wire
 from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNSUPPORTED_MEDIA, Problem
 from core.http.body import decode, parse_query
-from core.http.cached import CachedAnswers
+from core.http.cached import CachedAnswers, Memory
 from core.http.envelope import JSON, NO_STORE, Clockwork, pagination_json, request_id_of
 from core.http.idempotency import as_reply, encoded, keyed, operation_of, settled
-from core.http.limits import Buckets
+from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route
 from core.http.table import Values
 from core.observe.logging import RequestLog, log_failure
@@ -29,7 +29,6 @@ from core.types import UserId
 
 READ_DEADLINE, WRITE_DEADLINE = 2.0, 4.0
 """Seconds (RELIABILITY 3)."""
-TOO_MANY = 429
 
 
 class Incoming(Protocol):
@@ -44,6 +43,7 @@ class Incoming(Protocol):
 
     async def read(self, limit: int) -> bytes:
         """The whole body, or Problem(PAYLOAD_TOO_LARGE)."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +57,7 @@ class Pieces:
     addresses: Buckets
     clockwork: Clockwork
     log: RequestLog
+    memory: Memory
     max_body: int
 
 
@@ -75,7 +76,7 @@ class Endpoint:
         self._public = route.policy.roles is None
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
-        self._answers = CachedAnswers(route.cache, pieces.clockwork) if route.cache else None
+        self._answers = CachedAnswers(route.cache, pieces.memory, name) if route.cache else None
         self._operates = route.repeat in (Repeat.KEYED, Repeat.COMMAND)
         self._work = self._compose()
 
@@ -106,9 +107,7 @@ class Endpoint:
             found = self._answers.find(incoming.target, incoming.headers, rid) if self._answers else None
             status, answer = found or await self._answer(incoming, values, request_id, progress)
         except Problem as problem:
-            status, extra = problem.code.status, b""
-            if status == TOO_MANY:
-                extra = pieces.users.policy()
+            status, extra = problem.code.status, problem.headers if isinstance(problem, Limited) else b""
             answer = pieces.clockwork.refuse(rid, problem, accept=incoming.headers.get("Accept", ""), extra=extra)
         except Exception as error:  # noqa: BLE001  the last net: the client gets an id, the log gets the rest
             log_failure(self.name, request_id, error)

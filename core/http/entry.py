@@ -1,20 +1,18 @@
 """Where aiohttp ends and the compiled routes begin.
 
 aiohttp parses, keeps connections and time-outs; the table is asked before any router of its own, and answers leave as
-ready bytes in one write (ADR 5). `Ready` fills five private fields of aiohttp's StreamResponse: aiohttp is pinned, and
-`check_aiohttp` fails at start and in a test when a release moves them.
+ready bytes in one write (ADR 5). `Ready` fills private fields of aiohttp's StreamResponse: aiohttp is pinned, and
+`connection.check_aiohttp` fails at start and in a test when a release moves them.
 """
 
 import asyncio
 import ipaddress
-import logging
+import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import http_exceptions, web
-from aiohttp.web_protocol import RequestHandler
-from aiohttp.web_server import Server
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from core.errors import (
     EXPECTATION_FAILED,
@@ -26,16 +24,15 @@ from core.errors import (
     URI_TOO_LONG,
     Problem,
 )
-from core.http.compile import Incoming
+from core.http.compile import Incoming, Pieces
 from core.http.cors import Cors
-from core.http.envelope import CLOSE, Clockwork, request_id_of
+from core.http.envelope import CLOSE, request_id_of
 from core.http.table import MethodNotAllowed, Table, Values
 
-MAX_TARGET, MAX_HEADER, MAX_HEADERS = 4_096, 8_190, 64
-HEAD_SECONDS, BODY_SECONDS, KEEP_ALIVE = 5.0, 10.0, 75.0
+MAX_TARGET, BODY_SECONDS = 4_096, 10.0
 """RELIABILITY 4.12."""
+ORIGIN, EXPECT, REQUEST_ID = istr("Origin"), istr("Expect"), istr("X-Request-ID")
 NO_HEADERS: CIMultiDict[str] = CIMultiDict()
-log = logging.getLogger("core.http")
 
 
 class Ready(web.StreamResponse):
@@ -68,8 +65,9 @@ class Ready(web.StreamResponse):
 class Served(Protocol):
     """What the table holds: compiled routes, health, files."""
 
-    async def serve(self, incoming: Incoming, values: Values) -> bytes:
+    async def serve(self, incoming: Incoming, values: Values, /) -> bytes:
         """The whole HTTP answer."""
+        ...
 
 
 class Request:
@@ -113,19 +111,40 @@ class Request:
 class Entry:
     """The handler of every request: find the endpoint, let it serve, answer what no endpoint takes."""
 
-    def __init__(self, table: Table[Served], clockwork: Clockwork, cors: Cors, trusted: list[str]) -> None:
-        self._table, self._clockwork, self._cors = table, clockwork, cors
+    def __init__(self, table: Table[Served], pieces: Pieces, cors: Cors, trusted: list[str]) -> None:
+        self._table, self._cors = table, cors
+        self._clockwork, self._memory, self._addresses, self._log = (
+            pieces.clockwork,
+            pieces.memory,
+            pieces.addresses,
+            pieces.log,
+        )
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
         self.draining = False
 
+    def from_memory(self, target: str, headers: Mapping[str, str], peer: str) -> bytes | None:
+        """The whole answer to a GET that lies in memory; None where more than that is asked for."""
+        began = time.perf_counter()
+        kept = self._memory.find(target)
+        if kept is None or self.draining or ORIGIN in headers or EXPECT in headers:
+            return None
+        try:
+            self._addresses.take(self._client(peer, headers))
+        except Problem:
+            return None  # the endpoint refuses it in full
+        request_id = request_id_of(headers.get(REQUEST_ID))
+        status, raw = kept.send(self._clockwork, headers, request_id.encode())
+        self._log.request(kept.route, status, began, request_id, None)
+        return raw
+
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request."""
-        incoming = Request(request, self.client_of(request))
-        if "Expect" in request.headers and not _continue(request):
+        incoming = Request(request, self._client(request.remote or "", request.headers))
+        if EXPECT in request.headers and not _continue(request):
             raw = self.refuse(incoming, Problem(EXPECTATION_FAILED))
         else:
             raw = await self._answer(incoming)
-        if "Origin" in request.headers:
+        if ORIGIN in request.headers:
             raw = self._cors.decorate(raw, request.headers["Origin"])
         if self.draining or not request.content.is_eof():  # an unread body must not be taken for the next request
             raw = raw.replace(b"\r\n", b"\r\n" + CLOSE, 1)
@@ -150,12 +169,16 @@ class Entry:
         rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
         return self._clockwork.refuse(rid, problem, accept=incoming.headers.get("Accept", ""), extra=extra)
 
-    def client_of(self, request: web.BaseRequest) -> str:
+    def refuse_unread(self, problem: Problem) -> bytes:
+        """A refusal of what could not even be read; the connection ends with it."""
+        raw = self._clockwork.refuse(request_id_of(None).encode(), problem)
+        return raw.replace(b"\r\n", b"\r\n" + CLOSE, 1)
+
+    def _client(self, peer: str, headers: Mapping[str, str]) -> str:
         """The peer, or, behind trusted proxies, the last address in X-Forwarded-For that is not one of them."""
-        peer = request.remote or ""
         if not self._trusted or not self._trusts(peer):
             return peer
-        for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        for hop in reversed(headers.get("X-Forwarded-For", "").split(",")):
             if hop.strip() and not self._trusts(hop.strip()):
                 return hop.strip()[:64]
         return peer
@@ -182,83 +205,3 @@ def _continue(request: web.BaseRequest) -> bool:
         return False
     request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return True
-
-
-class Connection(RequestHandler):
-    """aiohttp's connection, answering its own refusals in our envelope and closing clients that never finish a head."""
-
-    __slots__ = ("_entry", "_head_timer")
-
-    def __init__(self, entry: Entry, manager: Any, **kwargs: Any) -> None:
-        super().__init__(manager, **kwargs)
-        self._entry = entry
-        self._head_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock of the first head."""
-        super().connection_made(transport)
-        self._head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._no_head)
-
-    def data_received(self, data: bytes) -> None:
-        """A whole head stops the clock."""
-        super().data_received(data)
-        if self._head_timer is not None and (self._messages or self._current_request is not None):
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Nothing to wait for any more."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        super().connection_lost(exc)
-
-    def _no_head(self) -> None:
-        self._head_timer = None
-        self.force_close()
-
-    def handle_error(
-        self,
-        request: Any,  # noqa: ARG002  aiohttp's signature
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
-    ) -> web.StreamResponse:
-        """Called by aiohttp for what its parser refuses and for a handler that failed."""
-        problem = self._entry.parser_problem(status, exc)
-        if problem.code is INTERNAL:
-            log.error("a request failed outside its route", exc_info=exc)
-        raw = self._entry._clockwork.refuse(request_id_of(None).encode(), problem)  # noqa: SLF001  same module
-        return Ready(raw.replace(b"\r\n", b"\r\n" + CLOSE, 1))
-
-
-class HttpServer(Server):
-    """aiohttp's server over our protocol."""
-
-    def __init__(self, entry: Entry) -> None:
-        super().__init__(entry, access_log=None)
-        self._entry = entry
-
-    def __call__(self) -> Connection:
-        """One connection."""
-        return Connection(
-            self._entry,
-            self,
-            loop=self._loop,
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE,
-            max_line_size=MAX_HEADER,
-            max_headers=MAX_HEADERS,
-            max_field_size=MAX_HEADER,
-            auto_decompress=False,
-            lingering_time=1.0,
-        )
-
-
-def check_aiohttp() -> None:
-    """Fail clearly where an aiohttp release moved what this module leans on."""
-    response = web.StreamResponse()
-    missing = {name for name in ("_headers", "_status", "_keep_alive", "_eof_sent") if not hasattr(response, name)}
-    slots = {slot for cls in RequestHandler.__mro__ for slot in getattr(cls, "__slots__", ())}
-    missing |= {"_messages", "_current_request"} - slots
-    if missing:
-        raise RuntimeError(f"this aiohttp release moved {', '.join(sorted(missing))}: use the pinned one")

@@ -12,6 +12,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Protocol
 
 import attrs
@@ -26,7 +27,7 @@ MAX_TEXT = 10_000
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates: PostgreSQL cannot keep them (RELIABILITY 4.12)."""
 WHOLE = re.compile(r"-?\d{1,17}", re.ASCII)
-DECIMAL = re.compile(r"-?\d{1,17}\.\d{1,9}", re.ASCII)
+DECIMAL = re.compile(r"-?\d{1,17}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 TIME_HINT = "must be a time such as 2026-01-31T09:00:00Z"
 YEARS = (1900, 2199)
@@ -129,11 +130,11 @@ class Text:
 
 
 def parse_number(text: str) -> object:
-    """ASCII digits as a number; anything else stays text, which the rule then refuses."""
+    """ASCII digits as a number, as JSON writes them; anything else stays text, which the rule then refuses."""
     if WHOLE.fullmatch(text):
         return int(text)
-    if DECIMAL.fullmatch(text):
-        return float(text)
+    if DECIMAL.fullmatch(text) and isfinite(number := float(text)):
+        return number
     return text
 
 
@@ -261,8 +262,13 @@ class Moment:
         return text
 
     def schema(self) -> Schema:
-        """Format date-time."""
-        return {"type": "string", "format": "date-time", "examples": ["2026-01-31T09:00:00Z"]}
+        """Format date-time, in these three centuries."""
+        return {
+            "type": "string",
+            "format": "date-time",
+            "pattern": "^(?:19|20|21)",
+            "examples": ["2026-01-31T09:00:00Z"],
+        }
 
 
 @attrs.frozen

@@ -9,35 +9,40 @@ MOST = 100_000
 """Buckets kept; the idle ones go first."""
 
 
+class Limited(Problem):
+    """Over a bucket's rate. `headers` say which (RateLimit header fields draft); a domain's own 429 has none."""
+
+    def __init__(self, headers: bytes) -> None:
+        super().__init__(RATE_LIMITED, retry_after=1)
+        self.headers = headers
+
+
 class Buckets:
-    """`rate` requests a second, and as many at once."""
+    """`rate` requests a second, and as many at once; never less than one."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.rate, self._clock = rate, clock
+        self._rate, self._clock = max(1.0, rate), clock
+        self._headers = b'RateLimit-Policy: "default";q=%d;w=1\r\nRateLimit: "default";r=0;t=1\r\n' % self._rate
         self._buckets: dict[object, list[float]] = {}
 
     def take(self, key: object) -> None:
-        """One token, or Problem(RATE_LIMITED)."""
+        """One token, or Limited."""
         now = self._clock()
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= MOST:
                 self._forget(now)
-            bucket = self._buckets[key] = [self.rate, now]
-        tokens = min(self.rate, bucket[0] + (now - bucket[1]) * self.rate)
+            bucket = self._buckets[key] = [self._rate, now]
+        tokens = min(self._rate, bucket[0] + (now - bucket[1]) * self._rate)
         bucket[1] = now
         if tokens < 1:
             bucket[0] = tokens
-            raise Problem(RATE_LIMITED, retry_after=1)
+            raise Limited(self._headers)
         bucket[0] = tokens - 1
 
     def _forget(self, now: float) -> None:
         """Drop the buckets that are full again; all of them if there is no such."""
-        idle = now - 2.0
+        idle = now - 1.0  # by then any bucket is full
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if bucket[1] > idle}
         if len(self._buckets) >= MOST:
             self._buckets.clear()
-
-    def policy(self) -> bytes:
-        """Headers for a 429 (RateLimit header fields draft)."""
-        return b'RateLimit-Policy: "default";q=%d;w=1\r\nRateLimit: "default";r=0;t=1\r\n' % self.rate

@@ -76,7 +76,7 @@ class Call(Generic[B, Q]):
     """The client's address, as far as trusted proxies vouch for it."""
     user_agent: str
     if_match: str | None
-    _principal: Principal | None = None
+    _principal: Principal | None = attrs.field(default=None, alias="principal")
     _tx: Tx | None = None
     _operation: Operation | None = None
 

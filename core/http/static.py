@@ -26,7 +26,8 @@ class StaticEndpoint:
     async def serve(self, incoming: Incoming, _: Values) -> bytes:
         """The document, or 304."""
         rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
-        if self._etag in incoming.headers.get("If-None-Match", ""):
+        known = incoming.headers.get("If-None-Match", "")
+        if self._etag in known or known == "*":
             return self._clockwork.head(304, self._kind) + b"X-Request-Id: " + rid + b"\r\n\r\n"
         return self._clockwork.answer(200, self._kind, rid, self._content)
 

@@ -104,7 +104,7 @@ class Tx:
     def _watched(self) -> Iterator[None]:
         try:
             yield
-        except asyncpg.PostgresError:
+        except BaseException:  # also a time-out or a cancellation: whoever swallows it must not commit half the work
             self.failed = True
             raise
 

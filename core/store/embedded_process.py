@@ -105,22 +105,35 @@ class Process:
         return EmbeddedError(f"{Path(self._command[0]).name} {how}; {self._log} ends: {' | '.join(said) or 'nothing'}")
 
 
-def _settle(account: Account | None, last_word: signal.Signals) -> Callable[[], None]:
-    """What the new process does before it becomes the program. The order matters: setuid clears the parent's bond."""
+def bond(last_word: signal.Signals) -> Callable[[], None]:
+    """What a new process does before it becomes its program, to get `last_word` when the thread that began it ends.
+
+    It leads a session of its own, so that Ctrl-C reaches only us.
+    """
     parent = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
-    def settle() -> None:  # pragma: no cover  between fork and exec, where nothing measures
-        if account is not None:
-            os.setgroups([])
-            os.setgid(account.gid)
-            os.setuid(account.uid)
+    def tie() -> None:  # pragma: no cover  between fork and exec, where nothing measures
         os.setsid()
-        os.umask(0o077)
         if prctl is not None:
             prctl(PR_SET_PDEATHSIG, last_word)
             if os.getppid() != parent:
                 os._exit(1)
+
+    return tie
+
+
+def _settle(account: Account | None, last_word: signal.Signals) -> Callable[[], None]:
+    """The same as another account. The order matters: setuid clears the parent's bond."""
+    tie = bond(last_word)
+
+    def settle() -> None:  # pragma: no cover  as above
+        if account is not None:
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+        os.umask(0o077)
+        tie()
 
     return settle
 

@@ -14,6 +14,8 @@ LOCK = 7_305_411_902
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 PHASE = re.compile(r"^-- phase: (pre|post)$", re.MULTILINE)
 TRIES = 5
+CONNECT = 2.0
+"""Seconds, also for what a waiting replica asks."""
 UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """A database that is away, starting, or does not know us yet."""
 log = logging.getLogger("core.migrate")
@@ -64,7 +66,7 @@ def _read(owner: str, path: Path) -> Migration:
 
 async def apply(dsn: str, migrations: Sequence[Migration]) -> list[Migration]:
     """Apply what is missing, on a connection of its own; answers what was applied. Each file is one transaction."""
-    connection = await asyncpg.connect(dsn, server_settings={"application_name": "vurksha migrate"})
+    connection = await asyncpg.connect(dsn, timeout=CONNECT, server_settings={"application_name": "vurksha migrate"})
     try:
         await connection.execute("SET lock_timeout = 0")  # whoever migrates now may take long
         await connection.fetchval("SELECT pg_advisory_lock($1)", LOCK)
@@ -91,7 +93,8 @@ async def _missing(
 
 
 async def _apply_one(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
-    for attempt in range(1, TRIES + 1):
+    left = TRIES
+    while True:
         try:
             async with connection.transaction():
                 await connection.execute(migration.sql)
@@ -102,9 +105,10 @@ async def _apply_one(connection: "asyncpg.Connection[asyncpg.Record]", migration
                     migration.name,
                     migration.checksum,
                 )
-        except asyncpg.LockNotAvailableError:
-            if attempt == TRIES:
-                raise
+        except asyncpg.PostgresError as error:
+            left -= 1
+            if not left or not isinstance(error, asyncpg.LockNotAvailableError):
+                raise MigrationError(f"{migration.owner} {migration.name} failed: {error.args[0]}") from error
             log.warning("%s %s waits for a lock", migration.owner, migration.name)
         else:
             log.info("applied %s %s", migration.owner, migration.name)
@@ -113,11 +117,12 @@ async def _apply_one(connection: "asyncpg.Connection[asyncpg.Record]", migration
 
 async def behind(dsn: str, migrations: Sequence[Migration]) -> list[str]:
     """Names of the pre migrations that the database still lacks: a replica is unready until there are none."""
-    connection = await asyncpg.connect(dsn, timeout=2)
+    connection = await asyncpg.connect(dsn, timeout=CONNECT, command_timeout=CONNECT)
     try:
         if not await connection.fetchval("SELECT to_regclass('kernel.migrations') IS NOT NULL"):
-            return [f"{m.owner} {m.name}" for m in migrations]
-        missing = await _missing(connection, migrations)
+            missing = list(migrations)
+        else:
+            missing = await _missing(connection, migrations)
     finally:
         await connection.close()
     return [f"{m.owner} {m.name}" for m in missing if m.phase == "pre"]

@@ -100,7 +100,7 @@ def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatc
     tokens = issuer()
     for _ in range(50):
         tokens.principal("Bearer " + tokens.issue(uuid4(), SESSION, "CUSTOMER"))
-    assert len(tokens._known) <= 20  # noqa: SLF001  the bound is inside
+    assert len(tokens._known) <= 20
 
 
 def test_keys_do_not_print() -> None:

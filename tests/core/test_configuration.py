@@ -124,5 +124,5 @@ def test_secrets_never_print(tmp_path: Path) -> None:
         ({"HOME": "/home/a"}, False, "/home/a/.local/share/vurksha"),
     ],
 )
-def test_the_data_folder(env: dict[str, str], root: bool, place: str) -> None:  # noqa: FBT001
+def test_the_data_folder(env: dict[str, str], root: bool, place: str) -> None:
     assert configuration.default_data_dir(env, root=root) == Path(place)

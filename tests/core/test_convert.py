@@ -96,7 +96,7 @@ def test_a_whole_object_comes_back() -> None:
     ],
 )  # fmt: skip
 def test_nothing_is_coerced(field: str, value: object) -> None:
-    assert field in errors({"name": "a", field.split(".")[0]: value})
+    assert field in errors({"name": "a", field.split(".", maxsplit=1)[0]: value})
 
 
 def test_every_mistake_is_told_with_its_path() -> None:

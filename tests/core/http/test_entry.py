@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from core.http import entry as entries
-from core.http.entry import check_aiohttp
+from core.http import connection, entry
+from core.http.connection import check_aiohttp
 from tests.core.http.conftest import Probe
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -136,7 +136,7 @@ async def test_a_get_with_a_body_does_not_confuse_the_next_request(probe: Probe)
 
 
 async def test_a_client_that_never_finishes_its_head_is_closed(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entries, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
     async with connected(probe) as (reader, writer):
         began = time.monotonic()
         writer.write(b"GET / HT")
@@ -145,7 +145,7 @@ async def test_a_client_that_never_finishes_its_head_is_closed(probe: Probe, mon
 
 
 async def test_a_client_that_never_finishes_its_body_is_answered(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entries, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(entry, "BODY_SECONDS", 0.1)
     status, headers, _, _ = await exchange(
         probe, b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
     )
@@ -163,3 +163,56 @@ async def test_a_client_that_leaves_while_it_is_served_harms_nobody(probe: Probe
 
 def test_the_private_names_of_aiohttp_are_where_we_expect_them() -> None:
     check_aiohttp()
+
+
+CACHED = b"GET /api/v1/probe/cached?page=3 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_answers_from_memory_and_others_keep_their_order(probe: Probe) -> None:
+    """Both ways of answering share a connection: what was asked first is answered first."""
+    await probe.get("/probe/cached?page=3")
+    async with connected(probe) as (reader, writer):
+        for _ in range(2):
+            writer.write((CACHED + HELLO) * 3 + CACHED * 3 + HELLO)
+            bodies = [orjson.loads((await answer(reader))[2])["data"]["text"] for _ in range(10)]
+            assert [" None " in body for body in bodies] == [False, True] * 3 + [False] * 3 + [True]
+
+
+async def test_more_pipelined_requests_than_the_queue_holds_are_all_answered(probe: Probe) -> None:
+    await probe.get("/probe/cached?page=3")
+    async with connected(probe) as (reader, writer):
+        writer.write(CACHED * 500 + HELLO + CACHED * 500)
+        for _ in range(1001):
+            assert (await answer(reader))[0] == 200
+
+
+async def test_memory_answers_only_what_is_plain(probe: Probe) -> None:
+    await probe.get("/probe/cached?page=3")
+    for extra in (b"Connection: close", b"Origin: https://shop.example", b"Expect: 100-continue", b"Content-Length: 2"):
+        raw = CACHED.replace(b"\r\n\r\n", b"\r\n" + extra + b"\r\n\r\n") + (b"{}" if b"Length" in extra else b"")
+        async with connected(probe) as (reader, writer):
+            writer.write(raw)
+            first = await reader.readuntil(b"\r\n")
+            assert first == (b"HTTP/1.1 100 Continue\r\n" if b"Expect" in extra else b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_a_client_that_does_not_read_holds_up_only_itself(probe: Probe) -> None:
+    await probe.get("/probe/cached?page=3")
+    async with connected(probe) as (_, writer):
+        writer.write(CACHED * 20_000)
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        assert (await probe.get("/probe/hello")).status == 200
+        assert time.monotonic() - began < 1
+
+
+async def test_an_idle_connection_that_was_served_from_memory_is_closed_in_time(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.3)
+    await probe.get("/probe/cached?page=3")
+    async with connected(probe) as (reader, writer):
+        writer.write(CACHED)
+        await answer(reader)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""

@@ -75,15 +75,50 @@ def test_a_move_is_in_the_table_or_refused(state: State, to: Status) -> None:
     try:
         after = advance(state, to)
     except NotAllowed:
+        unsettled = to is Status.CONFIRMED and not state.settled
+        assert to not in MOVES[state.status] or unsettled or (to is Status.REFUNDED and not state.paid)
         return
     assert to in MOVES[state.status]
-    assert (after.status, after.method) == (to, state.method)
+    cash_in_hand = to is Status.DELIVERED and state.method is Method.COD
+    payment = Payment.REFUNDED if to is Status.REFUNDED else Payment.COMPLETED if cash_in_hand else state.payment
+    assert after == State(to, state.method, payment)
 
 
 @given(state=states, to=st.sampled_from(Payment))
-def test_hearing_the_same_news_twice_changes_nothing_more(state: State, to: Payment) -> None:
-    once = pay(state, to)
-    assert pay(once, to) == once
+def test_news_of_a_payment_counts_if_it_is_new_and_confirms_what_waited_for_it(state: State, to: Payment) -> None:
+    if FORWARD.index(to) <= FORWARD.index(state.payment):
+        assert pay(state, to) is state
+    else:
+        paid = to in {Payment.COMPLETED, Payment.PARTIALLY_REFUNDED}
+        confirmed = paid and state.status is Status.PENDING
+        assert pay(state, to) == State(Status.CONFIRMED if confirmed else state.status, state.method, to)
+
+
+@given(state=states)
+def test_the_shop_holds_the_money_or_gets_it_at_the_door(state: State) -> None:
+    assert state.paid == (state.payment in {Payment.COMPLETED, Payment.PARTIALLY_REFUNDED})
+    assert state.settled == (state.paid or state.method is Method.COD)
+
+
+def test_payments_have_one_way_to_go() -> None:
+    assert " ".join(FORWARD) == "PENDING PROCESSING FAILED COMPLETED PARTIALLY_REFUNDED REFUNDED"
+
+
+def test_an_order_has_these_moves_and_no_others() -> None:
+    assert {f"{start} {end}" for start, ends in MOVES.items() for end in ends} == {
+        "PENDING CONFIRMED",
+        "PENDING CANCELLED",
+        "CONFIRMED PROCESSING",
+        "CONFIRMED CANCELLED",
+        "PROCESSING READY_FOR_PICKUP",
+        "PROCESSING OUT_FOR_DELIVERY",
+        "PROCESSING CANCELLED",
+        "READY_FOR_PICKUP OUT_FOR_DELIVERY",
+        "READY_FOR_PICKUP CANCELLED",
+        "OUT_FOR_DELIVERY DELIVERED",
+        "DELIVERED REFUNDED",
+        "CANCELLED REFUNDED",
+    }
 
 
 def test_every_status_has_its_moves_and_only_refunded_is_an_end() -> None:
@@ -92,12 +127,17 @@ def test_every_status_has_its_moves_and_only_refunded_is_an_end() -> None:
 
 
 def test_an_unpaid_online_order_is_not_confirmed() -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match=r"^not paid yet$"):
         advance(State(Status.PENDING, Method.UPI, Payment.FAILED), Status.CONFIRMED)
 
 
+def test_a_move_that_is_not_there_is_named() -> None:
+    with pytest.raises(NotAllowed, match=r"^DELIVERED -> PENDING$"):
+        advance(State(Status.DELIVERED, Method.COD, Payment.COMPLETED), Status.PENDING)
+
+
 def test_refunding_needs_money() -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match=r"^nothing was paid$"):
         advance(State(Status.CANCELLED, Method.UPI, Payment.FAILED), Status.REFUNDED)
     after = advance(State(Status.CANCELLED, Method.UPI, Payment.COMPLETED), Status.REFUNDED)
     assert after.payment is Payment.REFUNDED

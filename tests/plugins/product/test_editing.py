@@ -6,7 +6,8 @@ import json
 import pytest
 
 from core.testing import SignedIn
-from core.types import uuid7
+from core.types import Paise, uuid7
+from plugins.product.models import unit_price
 from plugins.product.ports import ProductId
 from tests.plugins.product.shelf import Shelf
 
@@ -80,3 +81,10 @@ async def test_an_edit_that_makes_no_sense_is_bad_input(shelf: Shelf, admin: Sig
 async def test_an_unknown_product_cannot_be_edited(shelf: Shelf, admin: SignedIn) -> None:
     answer = await shelf.app.patch(f"/admin/products/{ProductId(uuid7())}", as_=admin, json={})
     assert answer.code == "RES_001"
+
+
+@pytest.mark.parametrize(("price", "discount"), [(4_000, 1_000), (999, 1_250), (1, 5_000), (3, 5_000), (10**11, 9_999)])
+async def test_the_database_rounds_like_the_rule(shelf: Shelf, price: int, discount: int) -> None:
+    key = await shelf.product(price=price, discount_bp=discount)
+    stored = await shelf.db.fetchval("SELECT unit_price_paise FROM products.products WHERE id = $1", key)
+    assert stored == unit_price(Paise(price), discount)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from core.types import Paise
 from plugins.product.editing import expected, hundredths
 from plugins.product.models import MAX_SEARCH, like, normal, share_price, share_stock, unit_price
-from tests.plugins.product.shelf import Shelf
 
 PRICES = st.integers(1, 10**11).map(Paise)
 DISCOUNTS = st.integers(0, 9_999)
@@ -37,13 +36,6 @@ def test_a_whole_share_costs_the_whole_price(price: Paise) -> None:
 @given(st.integers(0, 10**6), st.integers(1, 5000))
 def test_packs_never_hold_more_than_the_stock(available: int, share: int) -> None:
     assert share_stock(available, share) * share <= available * 1000 < (share_stock(available, share) + 1) * share
-
-
-@pytest.mark.parametrize(("price", "discount"), [(4_000, 1_000), (999, 1_250), (1, 5_000), (3, 5_000), (10**11, 9_999)])
-async def test_the_database_rounds_like_the_rule(shelf: Shelf, price: int, discount: int) -> None:
-    key = await shelf.product(price=price, discount_bp=discount)
-    stored = await shelf.db.fetchval("SELECT unit_price_paise FROM products.products WHERE id = $1", key)
-    assert stored == unit_price(Paise(price), discount)
 
 
 @given(st.text(max_size=200))
