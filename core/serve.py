@@ -68,6 +68,7 @@ async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> Non
         for seed in app.plugins.declared("seeds"):
             log.info("%s", await seed())
     gc.collect()
+    gc.enable()
     gc.freeze()  # what lives from here on is the app itself: later collections need not walk it
     told(app)
     log.info("ready: version %s, python %s", version("vurksha"), sys.version.split()[0])

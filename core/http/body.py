@@ -71,8 +71,9 @@ def parse_query(query: str) -> dict[str, str]:
     if not query:
         return {}
     try:
+        query.encode()  # bytes that are no UTF-8 arrive as lone surrogates
         pairs = parse_qsl(query, max_num_fields=MAX_FIELDS, errors="strict")
-    except ValueError:  # UnicodeDecodeError is one, too
+    except ValueError:  # those of Unicode are such, too
         raise Problem(INVALID_FORMAT, "The query could not be read.") from None
     found: dict[str, str] = {}
     for name, value in pairs:

@@ -19,7 +19,7 @@ from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNSUPPORT
 from core.http.body import decode, parse_query
 from core.http.cached import CachedAnswers, Memory
 from core.http.envelope import JSON, NO_STORE, Clockwork, pagination_json, request_id_of
-from core.http.idempotency import as_reply, encoded, keyed, operation_of, settled
+from core.http.idempotency import admit, as_reply, encoded, in_transaction, keyed, operation_of, settled
 from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route
 from core.http.table import Values
@@ -88,10 +88,11 @@ class Endpoint:
             return settled(db, route.handler)
         if not route.policy.live:
             return route.handler
+        if route.repeat is Repeat.NATURAL:
+            return in_transaction(route, db, gate)
 
         async def with_live_session(call: Call[Any, Any]) -> object:
-            if await gate.require(db, call.principal) not in (route.policy.roles or ()):
-                raise Problem(FORBIDDEN)
+            await admit(route, gate, db, call)
             return await route.handler(call)
 
         return with_live_session

@@ -1,4 +1,4 @@
-"""Keyed requests: the record is claimed first, in the transaction that does the work (RELIABILITY 4.1)."""
+"""Writes in a transaction of the kernel's: the session is read in it, and a key claimed (RELIABILITY 4.1, 4.4)."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from core.auth import SessionGate
 from core.convert import wire
 from core.errors import FORBIDDEN, UNAVAILABLE, FieldError, Invalid, Problem
 from core.http.routing import Call, Encoded, Operation, Reply, Route
-from core.store.db import Db
+from core.store.db import Db, Tx
 from core.types import uuid7
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
@@ -44,16 +44,33 @@ def operation_of(route: Route, call: AnyCall, headers: Mapping[str, str], sent: 
     )
 
 
+async def admit(route: Route, gate: SessionGate, source: Tx | Db, call: AnyCall) -> None:
+    """Let nobody in whose session is over or whose role, as stored now, is not the route's."""
+    if await gate.require(source, call.principal) not in (route.policy.roles or ()):
+        raise Problem(FORBIDDEN)
+
+
+def in_transaction(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaitable[object]]:
+    """The work of a live NATURAL route: live session, handler, one commit. What it answers is encoded after that."""
+
+    async def work(call: AnyCall) -> object:
+        async with db.transaction() as tx:
+            await admit(route, gate, tx, call)
+            call.open(tx)
+            return await route.handler(call)
+
+    return work
+
+
 def keyed(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaitable[Reply]]:
-    """The work of a KEYED route: claim, live session, handler, stored answer, one commit."""
+    """The work of a KEYED route: claim first, then live session, handler, stored answer, one commit."""
 
     async def work(call: AnyCall) -> Reply:
         operation = call.operation
         identity = (operation.user_id, operation.route, operation.key)
         async with db.transaction() as tx:
             stored = await tx.fetchrow(BEGIN, *identity, operation.fingerprint)
-            if await gate.require(tx, call.principal) not in (route.policy.roles or ()):
-                raise Problem(FORBIDDEN)
+            await admit(route, gate, tx, call)
             if stored is not None:
                 return Reply(data=Encoded(stored["body"].encode()), status=stored["status"], replayed=True)
             call.open(tx)

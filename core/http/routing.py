@@ -28,7 +28,12 @@ class Policy:
     roles: frozenset[Role] | None = None
     """None: nobody needs to sign in, and any Authorization header is ignored."""
     live: bool = False
-    """Read the session and its role from the database before the handler: for orders, addresses, admin."""
+    """The session and its role are as the database has them: for orders, addresses, admin (RELIABILITY 4.4).
+
+    A SAFE route's are read before the handler. A write's are read in its own transaction and held until the commit:
+    the kernel opens it for KEYED and NATURAL routes (`call.tx`), the SQL function of a COMMAND route asks for itself.
+    A handler that ends sessions is not live: it must lock all of them before it asks about one.
+    """
 
 
 PUBLIC = Policy()
@@ -87,7 +92,10 @@ class Call(Generic[B, Q]):
 
     @property
     def tx(self) -> Tx:
-        """The transaction of a KEYED route."""
+        """The transaction of a KEYED route, or of a NATURAL one whose policy is live.
+
+        The kernel commits it when the handler returns. Whoever works in it opens no other.
+        """
         return cast("Tx", self._tx)
 
     @property

@@ -97,7 +97,8 @@ def _value(node: Node[E] | None, step: str, values: Values) -> Node[E] | None:
         return node
     try:
         plain = unquote(step, errors="strict")
-    except UnicodeDecodeError:
+        plain.encode()  # bytes that are no UTF-8 arrive as lone surrogates
+    except UnicodeError:
         return None
     if "\0" in plain:
         return None

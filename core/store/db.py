@@ -181,11 +181,15 @@ class Db:
         async with self.connection() as connection:
             return await (await connection.statement(sql)).fetchval(*args, timeout=remaining(READ))
 
-    async def command(self, sql: LiteralString, *args: object) -> Row | None:
-        """One SQL function that changes things and writes its own outbox rows: one round trip, one transaction."""
+    async def command(self, sql: LiteralString, *args: object, emits: bool = False) -> Row | None:
+        """One SQL function that changes things: one round trip, one transaction.
+
+        `emits` when it writes outbox rows, to wake the relay.
+        """
         async with self.connection() as connection:
             row = await (await connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
-        self.on_events()
+        if emits:
+            self.on_events()
         return row
 
     async def reachable(self) -> bool:

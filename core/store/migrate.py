@@ -13,7 +13,7 @@ LOCK = 7_305_411_902
 """The advisory lock that the one migrator holds."""
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 PHASE = re.compile(r"^-- phase: (pre|post)$", re.MULTILINE)
-TRIES = 5
+TRIES, LOCK_WAIT = 5, "2s"
 CONNECT = 2.0
 """Seconds, also for what a waiting replica asks."""
 UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -70,7 +70,7 @@ async def apply(dsn: str, migrations: Sequence[Migration]) -> list[Migration]:
     try:
         await connection.execute("SET lock_timeout = 0")  # whoever migrates now may take long
         await connection.fetchval("SELECT pg_advisory_lock($1)", LOCK)
-        await connection.execute("SET lock_timeout = '2s'")
+        await connection.fetchval("SELECT set_config('lock_timeout', $1, false)", LOCK_WAIT)
         await connection.execute(BOOK)
         missing = await _missing(connection, migrations)
         for migration in missing:

@@ -1,7 +1,7 @@
 """Wiring: the service, its consumers and routes, one courier per medium, and the housekeeping."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
 from plugins.notification.codes import CodesBySms
 from plugins.notification.outgoing import Deliveries
+from plugins.notification.ports import Medium
 from plugins.notification.sending import Courier, Pace
 from plugins.notification.service import NotificationService
 from plugins.notification.settings import NotificationSettings
@@ -60,9 +61,10 @@ class NotificationPlugin:
         self._deliveries = Deliveries(kernel.db)
         return (Provided(CODE_SENDER, CodesBySms(self._channels.sms)),)
 
-    def _poke(self) -> None:
+    async def _poke(self, media: Collection[Medium]) -> None:
         for courier in self._couriers:
-            courier.poke()
+            if courier.medium in media:
+                courier.poke()
 
     @hookimpl
     def migrations(self) -> Path:

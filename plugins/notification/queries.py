@@ -206,7 +206,9 @@ class Inbox:
     async def change(self, user: UserId, changes: dict[str, bool]) -> Preferences:
         """Set the named switches and leave the others."""
         defaults = attrs.astuple(Preferences())
-        row = await self._db.command(CHANGE_PREFERENCES, user, *(changes.get(name) for name in SWITCHES), *defaults)
+        row = await self._db.command(
+            CHANGE_PREFERENCES, user, *(changes.get(name) for name in SWITCHES), *defaults, emits=False
+        )
         assert row is not None  # noqa: S101  an upsert returns its row
         return _preferences(row)
 

@@ -22,8 +22,6 @@ from plugins.user.ports import Contact, Users
 
 log = logging.getLogger(__name__)
 
-COMMIT_GAP = 0.05
-"""Seconds from the wake-up, which comes just before the commit, to the first look."""
 MARK_TRIES = 5
 MARK_PAUSE = 0.5
 """Seconds between the tries to mark."""
@@ -148,7 +146,6 @@ class Courier:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pace.poll):
                 await self._awake.wait()
-                await asyncio.sleep(COMMIT_GAP)
         self._awake.clear()
 
 

@@ -1,6 +1,7 @@
 """The rules of the list, the devices and the preferences, and what an event turns into."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from core.errors import not_found
@@ -26,8 +27,8 @@ class NotificationService:
         self._inbox, self._deliveries = Inbox(db), Deliveries(db)
         self._users = users
         self._media = tuple(media)
-        self.on_deliveries: Callable[[], None] = lambda: None
-        """Called when deliveries were written: the couriers' wake-up."""
+        self.on_deliveries: Callable[[Collection[Medium]], Awaitable[None]] = _nobody
+        """Called with the media that have new deliveries, once they are committed: the couriers' wake-up."""
 
     async def announce(
         self, tx: Tx, user: UserId, template: str, variables: Mapping[str, str], meta: EventMeta
@@ -55,8 +56,10 @@ class NotificationService:
             return
         preferences, devices = await self._inbox.reach(tx, user)
         media = preferences.media(entry.type, [m for m in self._media if contact.email or m is not Medium.EMAIL])
-        await self._deliveries.add(tx, _fan_out(entry, template, variables, media, devices), LIFETIME)
-        self.on_deliveries()
+        deliveries = _fan_out(entry, template, variables, media, devices)
+        if deliveries:
+            await self._deliveries.add(tx, deliveries, LIFETIME)
+            tx.after_commit(partial(self.on_deliveries, {delivery.medium for delivery in deliveries}))
 
     async def erase(self, tx: Tx, user: UserId) -> None:
         """Forget a customer: entries, devices, preferences, messages on their way."""
@@ -111,6 +114,10 @@ class NotificationService:
             pass
         while await self._deliveries.delete_done(delivery_days, BATCH) == BATCH:
             pass
+
+
+async def _nobody(_: Collection[Medium]) -> None:
+    """Until couriers are there."""
 
 
 def _fan_out(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from core.errors import UNAVAILABLE, FieldError, Invalid, Problem, not_found
+from core.errors import INVALID_INPUT, UNAVAILABLE, FieldError, Invalid, Problem, not_found
 from core.http.routing import Operation
 from core.store.db import Db, Refused
 from core.types import UserId, rupees, uuid7
@@ -14,7 +14,7 @@ from plugins.order.models import MAX_QUANTITY, Address, Draft, Item, OrderSettin
 from plugins.order.placing_queries import Placed, Placements
 from plugins.order.ports import CART_EMPTY, COUPON_INVALID, MINIMUM_NOT_MET
 from plugins.order.states import Method, Payment, State, Status
-from plugins.product.ports import PRICES_MOVED, Catalog, OutOfStock, PriceChanged, ProductId, ShortLine
+from plugins.product.ports import PRICES_MOVED, Catalog, OutOfStock, PriceChanged, ProductId, ProductView, ShortLine
 from plugins.user.ports import Addresses
 
 ATTEMPTS = 3
@@ -31,8 +31,9 @@ class Placing:
     async def place(self, operation: Operation, session_id: UUID, body: PlaceOrderBody) -> Placed:
         """An order at catalogue prices, its stock taken, in one round trip and one commit.
 
-        Raises: CART_EMPTY, COUPON_INVALID, MINIMUM_NOT_MET, OutOfStock, PriceChanged, Invalid, not found for an address
-        that is not the caller's. Emits: order.created, and payment.initiated when it is paid online.
+        Raises: CART_EMPTY, COUPON_INVALID, MINIMUM_NOT_MET, OutOfStock, PriceChanged, Invalid, INVALID_INPUT for a
+        quantity that a product is not sold in, not found for an address that is not the caller's.
+        Emits: order.created, and payment.initiated when it is paid online.
         A repeat with the same key gets the first answer, whatever cart, prices and addresses have become since.
         """
         moved = Problem(PRICES_MOVED)
@@ -130,6 +131,7 @@ class Placing:
         missing = [p for p in map(ProductId, lines) if p not in known or not known[p].active]
         if missing:
             raise OutOfStock([ShortLine(product_id=p, requested=lines[p], available=0) for p in missing])
+        _check_limits(lines, known)
         return [
             Item(
                 product_id=view.id,
@@ -149,6 +151,22 @@ class Placing:
             message = f"must lie between today and {self._terms.schedule_days} days ahead"
             return Invalid([FieldError("scheduledDeliveryDate", message)])
         return Problem(UNAVAILABLE)  # NUMBERS_MISSING: the job that makes them mends it
+
+
+def _check_limits(lines: Mapping[UUID, int], known: Mapping[ProductId, ProductView]) -> None:
+    """Refuse quantities that a product is not sold in, with the code of the cart's own refusal; names every line."""
+    wrong = [
+        {
+            "productId": str(view.id),
+            "requested": quantity,
+            "minimum": view.min_order_quantity,
+            "maximum": view.max_order_quantity,
+        }
+        for view, quantity in ((known[ProductId(product)], quantity) for product, quantity in lines.items())
+        if not view.min_order_quantity <= quantity <= view.max_order_quantity
+    ]
+    if wrong:
+        raise Problem(INVALID_INPUT, "Some items cannot be ordered in this quantity.", details={"items": wrong})
 
 
 def _same(expected: float, items: list[Item], terms: OrderSettings) -> bool:

@@ -84,6 +84,7 @@ class Placements:
             *encode(prepared.events),
             prepared.mark,
             prepared.answer.decode(),
+            emits=True,
         )
         if row is None:  # a function with OUT parameters always answers one row
             raise AssertionError("orders.place answered nothing")

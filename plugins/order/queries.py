@@ -165,13 +165,13 @@ class Orders:
     # Index orders_unpaid. Orders that another replica or a payment is at work on are skipped.
     NEXT_UNPAID = """
         SELECT o.id FROM orders.orders o
-        WHERE o.status = 'PENDING' AND o.expires_at IS NOT NULL AND o.expires_at <= now()
+        WHERE o.status = 'PENDING' AND o.expires_at IS NOT NULL AND o.expires_at <= now() AND o.id <> ALL($1::uuid[])
         ORDER BY o.expires_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
 
-    async def next_unpaid(self, tx: Tx) -> Order | None:
-        """An online order whose time to pay is over, held until the commit."""
-        order_id = await tx.fetchval(self.NEXT_UNPAID)
-        return None if order_id is None else await self.find(tx, order_id)
+    async def next_unpaid(self, tx: Tx, but: Sequence[UUID]) -> UUID | None:
+        """An online order whose time to pay is over, but for those named; held until the commit."""
+        found: UUID | None = await tx.fetchval(self.NEXT_UNPAID, but)
+        return found
 
     # Function of 0001: at most two catalogue look-ups once the sequences exist.
     PREPARE_NUMBERS = "SELECT orders.prepare_numbers(now())"

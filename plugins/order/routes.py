@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.auth import Role
-from core.errors import NOT_FOUND
+from core.errors import INVALID_INPUT, NOT_FOUND
 from core.http.routing import ADMIN, LIVE_USER, USER, Call, Encoded, Pagination, Policy, Repeat, Reply, Route
 from core.types import UserId
 from plugins.order.bodies import CancelOrderBody, MoveOrderBody, OrderListQuery, PlaceOrderBody
@@ -39,7 +39,7 @@ class Handlers:
 
     async def cancel(self, call: Call[CancelOrderBody, None]) -> OneOrder:
         """Cancel one of the caller's orders."""
-        order = await self._orders.cancel(call.principal.user_id, call.uuid("order_id"), call.body.reason)
+        order = await self._orders.cancel(call.tx, call.principal.user_id, call.uuid("order_id"), call.body.reason)
         return OneOrder(order=OrderView.of(order))
 
     async def all(self, call: Call[None, OrderListQuery]) -> Reply:
@@ -55,7 +55,7 @@ class Handlers:
             delivery_partner_id=body.delivery_partner_id,
             notes=body.notes,
         )
-        order = await self._orders.move(call.principal.user_id, call.uuid("order_id"), move)
+        order = await self._orders.move(call.tx, call.principal.user_id, call.uuid("order_id"), move)
         return OneOrder(order=OrderView.of(order))
 
     async def _page(self, query: OrderListQuery, owner: UserId | None) -> Reply:
@@ -77,7 +77,15 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
             answer=OneOrder,
             status=201,
             repeat=Repeat.COMMAND,
-            errors=(NOT_FOUND, INSUFFICIENT_STOCK, CART_EMPTY, MINIMUM_NOT_MET, COUPON_INVALID, PRICES_MOVED),
+            errors=(
+                NOT_FOUND,
+                INVALID_INPUT,
+                INSUFFICIENT_STOCK,
+                CART_EMPTY,
+                MINIMUM_NOT_MET,
+                COUPON_INVALID,
+                PRICES_MOVED,
+            ),
             summary="Place an order of the given items or of the cart",
         ),
         Route(

@@ -77,44 +77,35 @@ class OrderService:
             return await self._orders.of_all(self._db, statuses, limit=limit, offset=offset)
         return await self._orders.of_user(self._db, owner, statuses, limit=limit, offset=offset)
 
-    async def cancel(self, owner: UserId, order_id: UUID, reason: str | None) -> Order:
+    async def cancel(self, tx: Tx, owner: UserId, order_id: UUID, reason: str | None) -> Order:
         """The owner's order, cancelled; its stock returned once. Repeating it changes nothing. Raises CANNOT_CANCEL."""
-        async with self._db.transaction() as tx:
-            order = await self._locked(tx, order_id, owner)
-            if order.state.status is Status.CANCELLED:
-                return order
-            if order.state.status not in OWNER_CANCELS:
-                raise Problem(CANNOT_CANCEL, details={"status": order.state.status.value})
-            change = Change(event="order_cancelled", actor="user", actor_id=owner, notes=reason)
-            cancelled, levels = await self._close(tx, order, change)
-        self._catalog.sold(levels)
-        return cancelled
+        order = await self._locked(tx, order_id, owner)
+        if order.state.status is Status.CANCELLED:
+            return order
+        if order.state.status not in OWNER_CANCELS:
+            raise Problem(CANNOT_CANCEL, details={"status": order.state.status.value})
+        return await self._close(tx, order, Change(event="order_cancelled", actor="user", actor_id=owner, notes=reason))
 
-    async def move(self, staff: UserId, order_id: UUID, move: Move) -> Order:
+    async def move(self, tx: Tx, staff: UserId, order_id: UUID, move: Move) -> Order:
         """The order after a move by staff; where it is already, nothing happens. Raises CANNOT_MOVE.
 
         Refunds are not made here: they need the money to move first.
         """
-        levels: dict[ProductId, int] = {}
-        async with self._db.transaction() as tx:
-            order = await self._locked(tx, order_id)
-            to = target(order.state, move.word)
-            if to is None:
-                return order
-            change = Change(
-                event=EVENT_NAMES.get(to, ""),
-                actor="admin",
-                actor_id=staff,
-                notes=move.notes,
-                tracking_id=move.tracking_id,
-                delivery_partner_id=move.delivery_partner_id,
-            )
-            if to is Status.CANCELLED and to in MOVES[order.state.status]:
-                moved, levels = await self._close(tx, order, change)
-            else:
-                moved = await self._advance(tx, order, to, change)
-        self._catalog.sold(levels)
-        return moved
+        order = await self._locked(tx, order_id)
+        to = target(order.state, move.word)
+        if to is None:
+            return order
+        change = Change(
+            event=EVENT_NAMES.get(to, ""),
+            actor="admin",
+            actor_id=staff,
+            notes=move.notes,
+            tracking_id=move.tracking_id,
+            delivery_partner_id=move.delivery_partner_id,
+        )
+        if to is Status.CANCELLED and to in MOVES[order.state.status]:
+            return await self._close(tx, order, change)
+        return await self._advance(tx, order, to, change)
 
     async def confirm(self, tx: Tx, order_id: UUID) -> None:
         """Confirm an order that is paid at the door. Anything else, and any repeat, is left alone."""
@@ -172,15 +163,25 @@ class OrderService:
         await self._orders.move(tx, order, after, Change(event="payment_refunded", actor="system"))
 
     async def expire(self) -> None:
-        """Close online orders that nobody paid in time. Runs on every replica at once; each order is closed once."""
+        """Close online orders that nobody paid in time. Runs on every replica at once; each order is closed once.
+
+        One that cannot be closed is logged and holds up no other: the next run tries it again.
+        """
+        failed: list[UUID] = []
         for _ in range(SWEEP):
-            async with self._db.transaction() as tx:
-                order = await self._orders.next_unpaid(tx)
-                if order is None:
-                    return
-                change = Change(event="order_cancelled", actor="system", notes=EXPIRED)
-                _, levels = await self._close(tx, order, change)
-            self._catalog.sold(levels)
+            due: UUID | None = None
+            try:
+                async with self._db.transaction() as tx:
+                    due = await self._orders.next_unpaid(tx, failed)
+                    if due is None:
+                        return
+                    order = await self._locked(tx, due)
+                    await self._close(tx, order, Change(event="order_cancelled", actor="system", notes=EXPIRED))
+            except Exception:
+                if due is None:  # it is the database, not an order
+                    raise
+                log.exception("order %s could not be closed though nobody paid it", due)
+                failed.append(due)
 
     async def prepare_numbers(self) -> None:
         """Make next year's number sequence ahead of time (RELIABILITY 4.2)."""
@@ -192,14 +193,19 @@ class OrderService:
             raise Problem(NOT_FOUND, "Order not found.")
         return order
 
-    async def _close(self, tx: Tx, order: Order, change: Change) -> tuple[Order, dict[ProductId, int]]:
-        """Cancel: the move, the stock and the events in the caller's commit. The new stock levels are for after it."""
+    async def _close(self, tx: Tx, order: Order, change: Change) -> Order:
+        """Cancel: the move, the stock and the events in the caller's commit; the catalogue in memory after it."""
         cancelled = await self._advance(tx, order, Status.CANCELLED, change)
         if order.state.paid and (payment := await self._payments.paid(tx, order.id)):
             tx.emit(refund_due(order, payment, "cancelled after it was paid"))
         lines = {ProductId(item.product_id): item.quantity for item in order.items}
         levels = await self._catalog.give_back(tx, lines, ORDER_CANCELLED, order.id)
-        return cancelled, dict(levels)
+
+        async def tell() -> None:
+            self._catalog.sold(levels)
+
+        tx.after_commit(tell)
+        return cancelled
 
     async def _advance(self, tx: Tx, order: Order, to: Status, change: Change) -> Order:
         allowed = MOVES[order.state.status] - {Status.REFUNDED}  # refunds follow the money

@@ -36,19 +36,18 @@ class AddressRoutes:
 
     async def change(self, call: Call[ChangeAddress, None]) -> AddressAnswer:
         """Handles PUT /addresses/{address_id}."""
-        view = await self._book.change(
-            call.principal.user_id, call.uuid("address_id"), call.body.patch(), is_default=call.body.is_default
-        )
+        owner, address_id, body = call.principal.user_id, call.uuid("address_id"), call.body
+        view = await self._book.change(call.tx, owner, address_id, body.patch(), is_default=body.is_default)
         return AddressAnswer(address=address_out(view))
 
     async def delete(self, call: Call[None, None]) -> Message:
         """Handles DELETE /addresses/{address_id}."""
-        await self._book.delete(call.principal.user_id, call.uuid("address_id"))
+        await self._book.delete(call.tx, call.principal.user_id, call.uuid("address_id"))
         return Message(message="The address was deleted.")
 
     async def make_default(self, call: Call[None, None]) -> AddressAnswer:
         """Handles POST /addresses/{address_id}/default."""
-        view = await self._book.make_default(call.principal.user_id, call.uuid("address_id"))
+        view = await self._book.make_default(call.tx, call.principal.user_id, call.uuid("address_id"))
         return AddressAnswer(address=address_out(view))
 
     def table(self) -> tuple[Route, ...]:

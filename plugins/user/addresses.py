@@ -44,33 +44,30 @@ class AddressBook:
         return await self._found(tx, user_id, address_id)
 
     async def change(
-        self, user_id: UserId, address_id: UUID, patch: AddressPatch, *, is_default: bool | None
+        self, tx: Tx, user_id: UserId, address_id: UUID, patch: AddressPatch, *, is_default: bool | None
     ) -> AddressView:
         """Change what was given. A default stays the default until another one takes its place; raises NOT_FOUND."""
-        async with self._db.transaction() as tx:
-            await self._lock(tx, user_id)
-            view = await self._found(tx, user_id, address_id)
-            draft = patch.apply(draft_of(view))
-            fingerprint = draft.fingerprint(is_default=bool(is_default))
-            await self._rows.update(tx, address_id, user_id, draft, fingerprint)
-            if is_default:
-                await self._rows.make_default(tx, user_id, address_id)
-            return await self._found(tx, user_id, address_id)
-
-    async def make_default(self, user_id: UserId, address_id: UUID) -> AddressView:
-        """Let orders go here unless told otherwise; raises NOT_FOUND."""
-        async with self._db.transaction() as tx:
-            await self._lock(tx, user_id)
-            await self._found(tx, user_id, address_id)
+        await self._lock(tx, user_id)
+        view = await self._found(tx, user_id, address_id)
+        draft = patch.apply(draft_of(view))
+        fingerprint = draft.fingerprint(is_default=bool(is_default))
+        await self._rows.update(tx, address_id, user_id, draft, fingerprint)
+        if is_default:
             await self._rows.make_default(tx, user_id, address_id)
-            return await self._found(tx, user_id, address_id)
+        return await self._found(tx, user_id, address_id)
 
-    async def delete(self, user_id: UserId, address_id: UUID) -> None:
+    async def make_default(self, tx: Tx, user_id: UserId, address_id: UUID) -> AddressView:
+        """Let orders go here unless told otherwise; raises NOT_FOUND."""
+        await self._lock(tx, user_id)
+        await self._found(tx, user_id, address_id)
+        await self._rows.make_default(tx, user_id, address_id)
+        return await self._found(tx, user_id, address_id)
+
+    async def delete(self, tx: Tx, user_id: UserId, address_id: UUID) -> None:
         """Forget an address; orders keep their own copy. Again is no error; raises NOT_FOUND for one never had."""
-        async with self._db.transaction() as tx:
-            await self._lock(tx, user_id)
-            if not await self._rows.delete(tx, user_id, address_id):
-                raise not_found("Address")
+        await self._lock(tx, user_id)
+        if not await self._rows.delete(tx, user_id, address_id):
+            raise not_found("Address")
 
     async def _lock(self, tx: Tx, user_id: UserId) -> None:
         if not await self._rows.lock_owner(tx, user_id):

@@ -81,7 +81,7 @@ class Codes:
 
     async def verify(self, *args: object) -> Row:
         """Run users.verify_code; its arguments are named in the migration."""
-        row = await self._db.command(VERIFY, *args)
+        row = await self._db.command(VERIFY, *args, emits=True)
         assert row is not None  # noqa: S101  as above
         return row
 

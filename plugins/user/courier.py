@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 POLL = 1.0
 AT_ONCE = 40
 """Hand-overs under way per replica: a provider that hangs holds up nobody else's code."""
-SEND_LIMIT = 8.0
+SEND_LIMIT = 6.5
 """Seconds for one hand-over: below the lease, above the three that each of two providers is given."""
 
 

@@ -38,7 +38,7 @@ def masked(phone: str) -> str:
 def address_key(client: str) -> str:
     """Who a client's address stands for in a limit: the IPv4 address, or the /56 of an IPv6 one (RELIABILITY 4.5)."""
     try:
-        address = ipaddress.ip_address(client.partition("%")[0])
+        address = ipaddress.ip_address(client)
     except ValueError:
         return LOCAL
     if isinstance(address, ipaddress.IPv6Address):

@@ -19,7 +19,8 @@ OTP_EXPIRED = Code("AUTH_006", 400, "This code is no longer valid. Please ask fo
 REQUIRE_SESSION = "users.require_session"
 """`users.require_session(p_user uuid, p_session uuid) RETURNS text`, for others' SQL functions (RELIABILITY 4.4).
 
-Answers the role as stored now and raises SQLSTATE VK000 with the message SESSION_ENDED when the session is over.
+Answers the role as stored now and keeps the session from ending before the commit. Raises SQLSTATE VK000 with the
+message SESSION_ENDED when it is over. Call it before you lock anything that others lock while they end sessions.
 """
 
 
@@ -81,9 +82,9 @@ class CodeSender(Protocol):
     """Takes one-time codes to phones. Called by a worker, never by a request."""
 
     async def send(self, phone: str, code: str, expires_in: int) -> None:
-        """Hand the code to a provider within 3 s, trying each provider in turn; raise when none took it.
+        """Hand the code to a provider, trying each in turn for 3 s at most; raise when none took it.
 
-        `expires_in` is in seconds. The caller gives up on one call after 8 s and tries again until the code expires.
+        `expires_in` is in seconds. The caller gives up on one call after 6.5 s and tries again until the code expires.
         Neither phone nor code may be logged.
         """
 

@@ -21,19 +21,20 @@ FROM users.accounts WHERE id = $1
 # accounts_pkey.
 CONTACTS = "SELECT id, phone, email, name FROM users.accounts WHERE id = ANY($1::uuid[]) AND is_active"
 
-# accounts_pkey; accounts_email says whether the address is taken.
+# accounts_pkey; accounts_email says whether the address is taken. OK, GONE or TAKEN.
 CHANGE_PROFILE = "SELECT users.change_profile($1, $2, $3, $4)"
 
 # accounts_pkey.
 DEACTIVATE = """
 UPDATE users.accounts SET is_active = false, deleted_at = clock_timestamp(), updated_at = clock_timestamp()
-WHERE id = $1 AND is_active RETURNING deleted_at
+WHERE id = $1 RETURNING deleted_at
 """
 
 # The unique phone.
-GRANT = """
-UPDATE users.accounts SET role = $2, updated_at = clock_timestamp() WHERE phone = $1 AND is_active RETURNING id
-"""
+OF_PHONE = "SELECT id FROM users.accounts WHERE phone = $1 AND is_active"
+
+# accounts_pkey.
+GRANT = "UPDATE users.accounts SET role = $2, updated_at = clock_timestamp() WHERE id = $1"
 
 # refresh_tokens_pkey, sessions_pkey, accounts_pkey. Twins wait for the session's row and see what the first did.
 PRESENTED = """
@@ -68,8 +69,14 @@ END_SESSION = "SELECT users.end_session($1, $2)"
 # sessions_open.
 END_SESSIONS = "SELECT ended FROM users.end_sessions($1, $2) AS ended"
 
+# accounts_pkey, sessions_open.
+HOLD_SESSIONS = "SELECT users.hold_sessions($1)"
+
 # sessions_pkey, accounts_pkey.
 REQUIRE = "SELECT users.require_session($1, $2)"
+
+# sessions_pkey, accounts_pkey. Locks nothing.
+ROLE = "SELECT users.session_role($1, $2)"
 
 # revocations_at.
 REVOKED = "SELECT session_id FROM users.revocations WHERE at > clock_timestamp() - make_interval(secs => $1)"
@@ -88,19 +95,24 @@ class Accounts:
         rows = await source.fetch(CONTACTS, list(ids))
         return {UserId(r["id"]): Contact(phone=r["phone"], email=r["email"], name=r["name"]) for r in rows}
 
-    async def change(self, tx: Tx, user_id: UUID, patch: ProfilePatch) -> bool:
-        """Whether the account is active and was changed. Refused(EMAIL_TAKEN) leaves through the transaction."""
-        return bool(await tx.fetchval(CHANGE_PROFILE, user_id, patch.name, patch.email, patch.profile_image_url))
+    async def change(self, tx: Tx, user_id: UUID, patch: ProfilePatch) -> str:
+        """What came of it: OK, GONE when the account is not active, TAKEN when the e-mail address is another's."""
+        outcome: str = await tx.fetchval(CHANGE_PROFILE, user_id, patch.name, patch.email, patch.profile_image_url)
+        return outcome
 
-    async def deactivate(self, tx: Tx, user_id: UUID) -> datetime | None:
-        """When it was deactivated, or None if it was not active."""
-        moment: datetime | None = await tx.fetchval(DEACTIVATE, user_id)
+    async def deactivate(self, tx: Tx, user_id: UUID) -> datetime:
+        """Deactivate an account whose sessions are held; when that was."""
+        moment: datetime = await tx.fetchval(DEACTIVATE, user_id)
         return moment
 
-    async def grant(self, tx: Tx, phone: str, role: Role) -> UUID | None:
-        """The account that has the role now, or None when nobody active has the phone."""
-        found: UUID | None = await tx.fetchval(GRANT, phone, role.value)
+    async def of_phone(self, tx: Tx, phone: str) -> UUID | None:
+        """The active account of a phone."""
+        found: UUID | None = await tx.fetchval(OF_PHONE, phone)
         return found
+
+    async def grant(self, tx: Tx, user_id: UUID, role: Role) -> None:
+        """Give a role to an account whose sessions are held."""
+        await tx.execute(GRANT, user_id, role.value)
 
 
 def account(row: Row, *, active: bool | None = None) -> Account:
@@ -142,9 +154,14 @@ class SessionRows:
         """End every open session of a user; which."""
         return [row["ended"] for row in await tx.fetch(END_SESSIONS, user_id, reason)]
 
+    async def hold(self, tx: Tx, user_id: UUID) -> None:
+        """Let no session of a user's begin, end or be asked about until the commit."""
+        await tx.fetchval(HOLD_SESSIONS, user_id)
+
     async def require(self, source: Tx | Db, principal: Principal) -> Role:
-        """The role as stored now; raises Problem(SESSION_EXPIRED) when the session is over."""
-        return Role(await source.fetchval(REQUIRE, principal.user_id, principal.session_id))
+        """The role as stored now; raises Problem(SESSION_EXPIRED) when the session is over. A Tx keeps it open."""
+        statement = REQUIRE if isinstance(source, Tx) else ROLE
+        return Role(await source.fetchval(statement, principal.user_id, principal.session_id))
 
     async def revoked(self, db: Db, seconds: float) -> list[SessionId]:
         """Sessions that ended within the last `seconds`."""

@@ -111,7 +111,7 @@ class ProfileRoutes:
 
     async def change(self, call: Call[ChangeProfile, None]) -> UserAnswer:
         """Handles PUT /users/me."""
-        return UserAnswer.of(await self._users.change(call.principal.user_id, call.body.patch()))
+        return UserAnswer.of(await self._users.change(call.tx, call.principal.user_id, call.body.patch()))
 
     async def delete(self, call: Call[None, None]) -> Message:
         """Handles DELETE /users/me."""
@@ -146,7 +146,7 @@ class ProfileRoutes:
         delete = Route(
             method="DELETE",
             path="/users/me",
-            policy=LIVE_USER,
+            policy=USER,  # the service asks for the session in its own transaction
             handler=self.delete,
             answer=Message,
             summary="Delete my account",

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from core.auth import Principal, Role
 from core.errors import ALREADY_EXISTS, SESSION_EXPIRED, Problem, not_found
-from core.store.db import Db, Refused, Tx
+from core.store.db import Db, Tx
 from core.types import Clock, UserId, utc_now
 from plugins.user.models import Account, ProfilePatch
 from plugins.user.ports import Contact, UserDeleted, UserUpdated
@@ -29,10 +29,7 @@ class UserService:
 
     async def profile(self, user_id: UserId) -> Account:
         """The caller's own account; raises SESSION_EXPIRED when it is no longer active."""
-        found = await self._accounts.find(self._db, user_id)
-        if found is None or not found.is_active:
-            raise Problem(SESSION_EXPIRED)
-        return found
+        return await self._active(self._db, user_id)
 
     async def account(self, user_id: UUID) -> Account:
         """Anybody's account, active or not; raises NOT_FOUND."""
@@ -41,37 +38,39 @@ class UserService:
             raise not_found("User")
         return found
 
-    async def change(self, user_id: UserId, patch: ProfilePatch) -> Account:
+    async def change(self, tx: Tx, user_id: UserId, patch: ProfilePatch) -> Account:
         """Change what was given. Raises ALREADY_EXISTS for an e-mail address in use. Emits user.updated v1."""
         changes = patch.changes()
-        if not changes:
-            return await self.profile(user_id)
-        try:
-            async with self._db.transaction() as tx:
-                if not await self._accounts.change(tx, user_id, patch):
-                    raise Problem(SESSION_EXPIRED)
-                tx.emit(UserUpdated(user_id=user_id, changes=changes, updated_at=self._clock()))
-                found = await self._accounts.find(tx, user_id)
-        except Refused:
-            raise Problem(ALREADY_EXISTS, "This e-mail address is in use by another account.") from None
-        assert found is not None  # noqa: S101  it was changed in this transaction
+        if changes:
+            if await self._accounts.change(tx, user_id, patch) == "TAKEN":
+                raise Problem(ALREADY_EXISTS, "This e-mail address is in use by another account.")
+            tx.emit(UserUpdated(user_id=user_id, changes=changes, updated_at=self._clock()))
+        return await self._active(tx, user_id)
+
+    async def _active(self, source: Tx | Db, user_id: UserId) -> Account:
+        found = await self._accounts.find(source, user_id)
+        if found is None or not found.is_active:
+            raise Problem(SESSION_EXPIRED)
         return found
 
     async def delete(self, principal: Principal) -> None:
-        """Deactivate the caller's account and end all its sessions. Emits user.deleted v1."""
+        """Deactivate the caller's account and end all its sessions. Emits user.deleted v1.
+
+        Raises SESSION_EXPIRED. It asks for the session itself, once all of them are locked: with its own held already,
+        as the kernel holds it for other writes, two who delete the same account would wait for each other.
+        """
         async with self._db.transaction() as tx:
+            await self._sessions.hold(tx, principal.user_id)
+            await self._sessions.require(tx, principal)
             deleted_at = await self._accounts.deactivate(tx, principal.user_id)
-            if deleted_at is None:
-                raise Problem(SESSION_EXPIRED)
-            ended = await self._sessions.end_all(tx, principal.user_id, "DELETED")
+            await self._sessions.end_all(tx, principal.user_id, "DELETED")
             tx.emit(UserDeleted(user_id=principal.user_id, deleted_at=deleted_at))
-        self._sessions.feed.add(ended)
 
     async def grant(self, phone: str, role: Role) -> None:
         """Give a role; the sessions that carry the old one end. `phone` in the normal form. Raises UnknownPhone."""
         async with self._db.transaction() as tx:
-            user_id = await self._accounts.grant(tx, phone, role)
+            user_id = await self._accounts.of_phone(tx, phone)
             if user_id is None:
                 raise UnknownPhone
-            ended = await self._sessions.end_all(tx, user_id, "ROLE")
-        self._sessions.feed.add(ended)
+            await self._accounts.grant(tx, user_id, role)
+            await self._sessions.end_all(tx, user_id, "ROLE")

@@ -36,7 +36,10 @@ class Sessions:
         self.feed = RevocationFeed(db, rows, token_life=tokens.lifetime)
 
     async def require(self, source: Tx | Db, principal: Principal) -> Role:
-        """The role as stored now; raises Problem(SESSION_EXPIRED) when the session is over."""
+        """The role as stored now; raises Problem(SESSION_EXPIRED) when the session is over.
+
+        Asked in a transaction, the session stays open until the commit: a logout waits for it, or is waited for.
+        """
         return await self._rows.require(source, principal)
 
     def revoked(self, session_id: UUID) -> bool:
@@ -52,9 +55,6 @@ class Sessions:
             row = await self._rows.lock(tx, token.hash, self._idle, self._grace)
             verdict = judge(presented(row), device) if row else Verdict.REFUSE
             successor = await self._act(tx, verdict, token, row) if row else None
-        if row and verdict is Verdict.REVOKE:
-            log.warning("a refresh token was used again: its session was ended")
-            self.feed.add([row["id"]])
         if row is None or successor is None:
             raise Problem(TOKEN_INVALID)
         access = self._tokens.issue(row["user_id"], row["id"], row["role"])
@@ -63,7 +63,9 @@ class Sessions:
     async def _act(self, tx: Tx, verdict: Verdict, token: RefreshToken, row: Row) -> RefreshToken | None:
         """Carry a verdict out. It commits in any case: the answer 401 must not undo a revocation."""
         if verdict is Verdict.REVOKE:
+            log.warning("a refresh token was used again: its session ends")
             await self._rows.end(tx, row["id"], "REUSE")
+            self._remember(tx, [row["id"]])
         if verdict in (Verdict.REVOKE, Verdict.REFUSE):
             return None
         successor = token.successor(row["salt"], row["generation"] + 1)
@@ -76,17 +78,27 @@ class Sessions:
         token = RefreshToken.read(refresh_token) if refresh_token else None
         async with self._db.transaction() as tx:
             if all_devices:
-                ended = await self._rows.end_all(tx, principal.user_id, "LOGOUT_ALL")
-            else:
-                other = await self._rows.owned(tx, token.hash, principal.user_id) if token else None
-                ended = sorted({principal.session_id, other or principal.session_id})
-                for session_id in ended:
-                    await self._rows.end(tx, session_id, "LOGOUT")
-        self.feed.add(ended)
+                await self.end_all(tx, principal.user_id, "LOGOUT_ALL")
+                return
+            other = await self._rows.owned(tx, token.hash, principal.user_id) if token else None
+            ended = sorted({principal.session_id, other or principal.session_id})
+            for session_id in ended:
+                await self._rows.end(tx, session_id, "LOGOUT")
+            self._remember(tx, ended)
 
-    async def end_all(self, tx: Tx, user_id: UUID, reason: str) -> list[UUID]:
-        """End all of a user's sessions; the caller hands the ids to `feed` once it has committed."""
-        return await self._rows.end_all(tx, user_id, reason)
+    async def hold(self, tx: Tx, user_id: UUID) -> None:
+        """Lock all of a user's sessions, before the account is changed under them or one of them is asked about."""
+        await self._rows.hold(tx, user_id)
+
+    async def end_all(self, tx: Tx, user_id: UUID, reason: str) -> None:
+        """End all of a user's sessions; this replica knows it with the commit."""
+        self._remember(tx, await self._rows.end_all(tx, user_id, reason))
+
+    def _remember(self, tx: Tx, ended: Iterable[UUID]) -> None:
+        async def add() -> None:
+            self.feed.add(ended)
+
+        tx.after_commit(add)
 
 
 class RevocationFeed:

@@ -4,8 +4,8 @@ import logging
 
 from core.store.db import Db
 from plugins.user.code_queries import Codes
-from plugins.user.upkeep_queries import BATCH, OLD
 from plugins.user.settings import UserSettings
+from plugins.user.upkeep_queries import BATCH, OLD
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,12 @@ DELETE FROM users.code_counters WHERE (scope, subject) IN (
     WHERE c.opened < extract(epoch FROM clock_timestamp() - interval '2 days') LIMIT $1)
 """
 
-# sessions_rotated. Ended or not, a session that was not used for thirty days is long past its idle bound.
+# sessions_rotated. Ended or not, a session that was not used for thirty days is long past its idle bound. It waits for
+# nobody: whoever ends all sessions of an account locks them in another order.
 OLD_SESSIONS = """
 DELETE FROM users.sessions WHERE id IN (
-    SELECT s.id FROM users.sessions s WHERE s.rotated_at < clock_timestamp() - interval '30 days' LIMIT $1)
+    SELECT s.id FROM users.sessions s WHERE s.rotated_at < clock_timestamp() - interval '30 days' LIMIT $1
+    FOR UPDATE SKIP LOCKED)
 """
 
 # refresh_tokens_age. The current token of an open session is younger than the idle bound.

@@ -1,4 +1,4 @@
-"""Every route of the app, known before it runs, so that each is a test of its own; and things of a caller to ask about."""
+"""Every route of the app, known before it runs so that each is a test of its own; and somebody to call it."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache

@@ -1,8 +1,8 @@
 """The running app against its own OpenAPI document: whatever is sent, the document foretells the answer.
 
-Each operation gets the boundary cases of its schemas, then generated ones, right and wrong. Right ones that name a thing
-mostly name one that is there. A failing example is printed with its curl line and the seed: VURKSHA_TEST_SEED repeats a
-run, VURKSHA_TEST_EXAMPLES asks for more than are tried by default.
+Each operation gets the boundary cases of its schemas, then generated ones, right and wrong. Right ones that name a
+thing mostly name one that is there. A failing example is printed with its curl line and the seed: VURKSHA_TEST_SEED
+repeats a run, VURKSHA_TEST_EXAMPLES asks for more than are tried by default.
 """
 
 import asyncio

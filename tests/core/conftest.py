@@ -2,21 +2,28 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core.app import App
+from core.settings import Settings
 from core.store import migrate
 from core.store.db import Db
 from core.store.pool import Pool
+from tests.conftest import NewDatabase
+from tests.core.harness import NewProbe, NewSettings, Probe, running, settings_of
+from tests.core.http.probe import ProbePlugin
 from tests.core.valkey import Valkey
 
 MIGRATIONS = Path("core/store/migrations")
 
 
 @pytest.fixture(scope="session")
-async def kernel_url(new_database: Callable[[], Awaitable[str]]) -> str:
+async def kernel_url(new_database: NewDatabase) -> str:
     """A database that holds the kernel's schema only."""
     url = await new_database()
     await migrate.apply(url, migrate.read({"kernel": MIGRATIONS}))
@@ -45,3 +52,26 @@ def server() -> Iterator[Valkey]:
     yield made
     made.kill()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def new_settings(new_database: NewDatabase, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> NewSettings:
+    """Makes settings for an app on an empty database of its own."""
+
+    async def make(**sections: Any) -> Settings:
+        return settings_of(await new_database(), redis_url, tmp_path_factory.mktemp("probe"), **sections)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_probe(new_settings: NewSettings) -> NewProbe:
+    """Starts an app with the probe plugin on a database of its own."""
+
+    @asynccontextmanager
+    async def start(**sections: Any) -> AsyncIterator[Probe]:
+        plugin = ProbePlugin()
+        async with running(App(await new_settings(**sections), [plugin]), plugin) as probe:
+            yield probe
+
+    return start

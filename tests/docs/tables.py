@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import attrs
 import click
@@ -72,9 +72,9 @@ def settings() -> Rows:
             yield [key, _defaults(section, field), code(_environment(section, field.name)), meanings.get(key, "")]
 
 
-def _defaults(section: str, field: "attrs.Attribute[object]") -> str:
+def _defaults(section: str, field: "attrs.Attribute[Any]") -> str:
     """The value that holds where nobody sets another, and those of environments that differ."""
-    default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
+    default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type,union-attr]
     if default is attrs.NOTHING:
         return "made once; production: none"
     if Secret in (field.type, *get_args(field.type)):
@@ -118,7 +118,9 @@ def hooks() -> Rows:
 def codes() -> Rows:
     """Code, status, message, whether a client may try again."""
     modules = [errors, *(importlib.import_module(f"plugins.{domain}.ports") for domain in DOMAINS)]
-    found = {value.name: value for module in modules for value in vars(module).values() if isinstance(value, errors.Code)}
+    found = {
+        value.name: value for module in modules for value in vars(module).values() if isinstance(value, errors.Code)
+    }
     for one in sorted(found.values(), key=lambda each: (each.status, each.name)):
         again = f"yes, after {one.retry_after} s" if one.retryable else "no"
         yield [code(one.name), str(one.status), one.message, again]

@@ -112,7 +112,8 @@ END $$;
 
 -- Use a code: one attempt is taken, then the code is compared, then it is claimed, all under the challenge's row lock. The
 -- first use makes the account. Answers OK with the account, INVALID or EXPIRED; a refusal is an answer, not an error,
--- because the attempt that it took must stay taken.
+-- because the attempt that it took must stay taken. Locks, in this order: the phone, the challenge, sessions that end. The
+-- phone's keeps role and activity of the account as they are read (users.hold_sessions); the account itself is not locked.
 CREATE FUNCTION users.verify_code(
     p_phone text, p_purpose text, p_hmac bytea, p_max_attempts integer, p_failures_hour integer, p_failures_day integer,
     p_new_user uuid, p_session uuid, p_token_hash bytea, p_salt bytea, p_device text, p_device_name text, p_device_type text,
@@ -126,7 +127,9 @@ DECLARE
     v_hour      integer;
     v_day       integer;
     v_active    boolean;
+    v_session   uuid;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('users.phone:' || p_phone, 0));
     SELECT * INTO v_challenge FROM users.challenges c
     WHERE c.phone = p_phone AND c.purpose = p_purpose AND c.live FOR UPDATE;
     IF v_challenge.id IS NULL OR v_challenge.attempts >= p_max_attempts OR v_challenge.expires_at <= clock_timestamp() THEN
@@ -152,9 +155,9 @@ BEGIN
     is_new := false;
     SELECT a.id, a.phone, a.name, a.email, a.profile_image_url, a.role, a.is_verified, a.created_at, a.is_active
     INTO id, phone, name, email, profile_image_url, role, is_verified, created_at, v_active
-    FROM users.accounts a WHERE a.phone = p_phone FOR NO KEY UPDATE;
+    FROM users.accounts a WHERE a.phone = p_phone;
     IF NOT FOUND THEN
-        -- No twin can be here: accounts are made only while the phone's challenge row is locked.
+        -- No twin can be here: accounts are made only while their phone is locked.
         INSERT INTO users.accounts AS a (id, phone) VALUES (p_new_user, p_phone)
         RETURNING a.id, a.phone, a.role, a.is_verified, a.created_at INTO id, phone, role, is_verified, created_at;
         is_new := true;
@@ -168,12 +171,16 @@ BEGIN
         RETURN;
     END IF;
     IF NOT is_new THEN
-        PERFORM users.end_session(s.id, 'LIMIT') FROM (
-            SELECT o.id FROM users.sessions o
-            WHERE o.user_id = verify_code.id AND o.ended_at IS NULL AND o.expires_at > clock_timestamp()
-              AND o.rotated_at > clock_timestamp() - make_interval(days => p_idle_days)
-            ORDER BY o.created_at DESC OFFSET p_max_sessions - 1
-        ) s;
+        FOR v_session IN
+            SELECT s.id FROM (
+                SELECT o.id FROM users.sessions o
+                WHERE o.user_id = verify_code.id AND o.ended_at IS NULL AND o.expires_at > clock_timestamp()
+                  AND o.rotated_at > clock_timestamp() - make_interval(days => p_idle_days)
+                ORDER BY o.created_at DESC OFFSET p_max_sessions - 1
+            ) s ORDER BY s.id
+        LOOP
+            PERFORM users.end_session(v_session, 'LIMIT');
+        END LOOP;
     END IF;
     INSERT INTO users.sessions (id, user_id, salt, device_id, device_name, device_type, address, user_agent, expires_at)
     VALUES (p_session, id, p_salt, p_device, p_device_name, p_device_type, p_address, p_user_agent,

@@ -9,7 +9,7 @@ from uuid import UUID
 import attrs
 
 from core.auth import SESSIONS, Principal, Role
-from core.errors import SESSION_EXPIRED, Problem
+from core.errors import RATE_LIMITED, SESSION_EXPIRED, Problem
 from core.hookspecs import hookimpl
 from core.http.fields import ManyOf, Text, Whole
 from core.http.routing import (
@@ -121,6 +121,7 @@ class ProbePlugin:
             route("GET", "/probe/admin", self.mine, ADMIN),
             route("GET", "/probe/boom", self.boom),
             route("GET", "/probe/slow", self.slow, deadline=0.2),
+            route("GET", "/probe/too-many", self.too_many, USER),
         ]
 
     async def hello(self, call: Call[None, Search]) -> Reply:
@@ -172,3 +173,7 @@ class ProbePlugin:
         """Longer than its deadline."""
         await asyncio.sleep(5)
         return Said(text="never")
+
+    async def too_many(self, _: Call[None, None]) -> Said:
+        """A limit of the domain's own."""
+        raise Problem(RATE_LIMITED, retry_after=3600)

@@ -3,7 +3,7 @@
 import pytest
 
 from core.http import cached
-from tests.core.http.conftest import Probe
+from tests.core.harness import Probe
 
 
 async def test_an_answer_is_computed_once_while_it_is_valid(probe: Probe) -> None:

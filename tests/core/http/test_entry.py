@@ -11,7 +11,7 @@ import pytest
 
 from core.http import connection, entry
 from core.http.connection import check_aiohttp
-from tests.core.http.conftest import Probe
+from tests.core.harness import Probe
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HELLO = b"GET /api/v1/probe/hello HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -216,3 +216,10 @@ async def test_an_idle_connection_that_was_served_from_memory_is_closed_in_time(
         await answer(reader)
         async with asyncio.timeout(5):
             assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("place", [b"words/\xff", b"hello?page=\xff", b"words/a?x=\xff"])
+async def test_bytes_that_are_no_utf_8_are_not_a_fault_of_ours(probe: Probe, place: bytes) -> None:
+    status, _, body, _ = await exchange(probe, HELLO.replace(b"hello", place))
+    assert status in (200, 400, 404)
+    assert orjson.loads(body)["requestId"]

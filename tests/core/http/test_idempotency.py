@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.core.http.conftest import Person, Probe
+from tests.core.harness import Person, Probe
 
 
 def keyed(key: str) -> dict[str, str]:
@@ -66,9 +66,9 @@ async def test_without_a_key_each_request_counts(probe: Probe) -> None:
 async def test_a_replay_is_authorised_again(probe: Probe) -> None:
     person, name = probe.person(), uuid4().hex[:12]
     await add(probe, person, name, "1")
-    other_session = Person(person.user_id, uuid4(), probe.kernel.tokens.issue(person.user_id, uuid4(), "CUSTOMER"))  # type: ignore[arg-type]
+    other_session = Person(person.user_id, uuid4(), probe.kernel.tokens.issue(person.user_id, uuid4(), "CUSTOMER"))
     assert (await add(probe, other_session, name, "1"))[2] is True
-    probe.plugin.gate.ended.add(person.session_id)  # type: ignore[arg-type]
+    probe.plugin.gate.ended.add(person.session_id)
     assert (await add(probe, person, name, "1"))[0] == 401
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from core.auth import Role, TokenIssuer
-from tests.core.http.conftest import Probe
+from tests.core.harness import Probe
 
 
 async def test_a_success_has_the_envelope_that_the_app_parses(probe: Probe) -> None:
@@ -139,7 +139,7 @@ async def test_roles_and_ended_sessions(probe: Probe) -> None:
     assert (await probe.get("/probe/admin", as_=admin)).status == 200
     probe.plugin.gate.role = Role.CUSTOMER
     assert (await probe.get("/probe/admin", as_=admin)).status == 403  # what is stored counts, not what the token says
-    probe.plugin.gate.ended.add(somebody.session_id)  # type: ignore[arg-type]
+    probe.plugin.gate.ended.add(somebody.session_id)
     ended = await probe.get("/probe/mine", as_=somebody)
     assert (ended.status, ended.code) == (401, "AUTH_004")
 

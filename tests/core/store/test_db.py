@@ -197,7 +197,8 @@ async def test_a_full_pool_is_unavailable_in_time(kernel_db: Db) -> None:
 
 
 async def test_waiting_for_a_lock_ends_in_unavailable(kernel_db: Db, admin: Admin) -> None:
-    await admin.execute("INSERT INTO things VALUES (1, 'a'); BEGIN; UPDATE things SET name = 'b'")
+    await admin.execute("INSERT INTO things VALUES (1, 'a')")
+    await admin.execute("BEGIN; UPDATE things SET name = 'b'")
     await kernel_db.fetchval("SELECT set_config('lock_timeout', '50ms', false)")
     with pytest.raises(Problem) as caught:
         async with kernel_db.transaction() as tx:

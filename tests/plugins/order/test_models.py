@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.types import Paise, rupees, uuid7
-from plugins.order.models import Address, Item, OrderSettings, merge, price
+from plugins.order.models import Address, Bill, Item, OrderSettings, merge, price
 
 TERMS = OrderSettings()
 items = st.builds(
@@ -59,6 +59,10 @@ def test_delivery_is_free_from_the_amount_that_the_app_shows() -> None:
     line = Item(product_id=uuid7(), name="", image="", unit="kg", unit_price=Paise(49_999), quantity=1)
     assert price([line], TERMS).total == 53_999
     assert price([attrs.evolve(line, unit_price=Paise(50_000))], TERMS).total == 50_000
+
+
+def test_a_discount_is_taken_off() -> None:
+    assert Bill(subtotal=Paise(30_000), delivery_fee=Paise(4_000), discount=Paise(500)).total == 33_500
 
 
 def test_an_address_is_one_line_without_its_empty_parts() -> None:

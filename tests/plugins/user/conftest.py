@@ -22,7 +22,7 @@ from plugins.user.addresses import AddressBook
 from plugins.user.code_queries import Codes
 from plugins.user.codes import CodeBook
 from plugins.user.courier import Courier
-from plugins.user.models import Device, SignedIn
+from plugins.user.models import Account, Device, ProfilePatch, SignedIn
 from plugins.user.queries import Accounts, SessionRows
 from plugins.user.service import UserService
 from plugins.user.sessions import Sessions
@@ -101,6 +101,11 @@ class House:
         """A code sent and used."""
         phone = phone or new_phone()
         return await self.verify(phone, await self.send(phone), device)
+
+    async def change(self, user_id: UserId, patch: ProfilePatch) -> Account:
+        """Change a profile, as the route does."""
+        async with self.db.transaction() as tx:
+            return await self.users.change(tx, user_id, patch)
 
     def principal(self, done: SignedIn) -> Principal:
         """Who the access token speaks for."""

@@ -1,16 +1,22 @@
+from datetime import UTC, datetime
+
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.types import uuid7
 from plugins.user.models import (
     AddressDraft,
     AddressPatch,
     ProfilePatch,
     address_key,
+    draft_of,
     masked,
     normal_phone,
     phone_prefix,
 )
+from plugins.user.ports import AddressView
 
 MOBILE = st.from_regex(r"[6-9][0-9]{9}", fullmatch=True)
 DRAFT = AddressDraft(
@@ -105,5 +111,13 @@ def test_a_fingerprint_tells_addresses_apart() -> None:
 
 
 def test_the_changes_of_a_profile_have_wire_names() -> None:
-    assert ProfilePatch(profile_image_url="https://x/y").changes() == {"profileImageUrl": "https://x/y"}
+    whole = ProfilePatch(name="Asha", email="a@b.in", profile_image_url="https://x/y")
+    assert whole.changes() == {"name": "Asha", "email": "a@b.in", "profileImageUrl": "https://x/y"}
+    assert ProfilePatch(name="Asha").changes() == {"name": "Asha"}
     assert ProfilePatch().changes() == {}
+
+
+def test_a_draft_of_a_stored_address_is_what_its_owner_said() -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    view = AddressView(**attrs.asdict(DRAFT), id=uuid7(), is_default=True, created_at=now, updated_at=now)
+    assert draft_of(view) == DRAFT

@@ -15,8 +15,8 @@ async def test_a_change_of_profile_keeps_the_rest_and_is_announced(house: House)
     done = await house.sign_in()
     user_id = UserId(done.account.id)
     mail = f"{user_id}@example.com"
-    await house.users.change(user_id, ProfilePatch(name="Asha", email=mail))
-    after = await house.users.change(user_id, ProfilePatch(profile_image_url="https://example.com/a.png"))
+    await house.change(user_id, ProfilePatch(name="Asha", email=mail))
+    after = await house.change(user_id, ProfilePatch(profile_image_url="https://example.com/a.png"))
     assert (after.name, after.email, after.profile_image_url) == ("Asha", mail, "https://example.com/a.png")
     assert await house.users.profile(user_id) == after == await house.users.account(user_id)
     changes = await house.db.fetch(
@@ -30,7 +30,7 @@ async def test_a_change_of_profile_keeps_the_rest_and_is_announced(house: House)
 
 async def test_a_change_of_nothing_announces_nothing(house: House) -> None:
     done = await house.sign_in()
-    assert await house.users.change(UserId(done.account.id), ProfilePatch()) == done.account
+    assert await house.change(UserId(done.account.id), ProfilePatch()) == done.account
     events = "SELECT count(*) FROM kernel.outbox WHERE aggregate_id = $1"
     assert await house.db.fetchval(events, str(done.account.id)) == 1
 
@@ -40,12 +40,23 @@ async def test_an_email_belongs_to_one_account_however_it_is_written(house: Hous
     name = uuid7().hex
     patches = ProfilePatch(email=f"{name}@example.com"), ProfilePatch(email=f"{name.upper()}@Example.com")
     outcomes = await asyncio.gather(
-        house.users.change(UserId(first.account.id), patches[0]),
-        house.users.change(UserId(second.account.id), patches[1]),
+        house.change(UserId(first.account.id), patches[0]),
+        house.change(UserId(second.account.id), patches[1]),
         return_exceptions=True,
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     assert [(p.code.name, p.code.status) for p in refused] == [("RES_002", 409)]
+
+
+async def test_a_refused_email_leaves_the_callers_transaction_as_it_was(house: House) -> None:
+    first, second = await house.sign_in(), await house.sign_in()
+    mail = f"{uuid7().hex}@example.com"
+    await house.change(UserId(first.account.id), ProfilePatch(email=mail))
+    async with house.db.transaction() as tx:
+        with pytest.raises(Problem):
+            await house.users.change(tx, UserId(second.account.id), ProfilePatch(email=mail))
+        named = await house.users.change(tx, UserId(second.account.id), ProfilePatch(name="Asha"))
+    assert (named.name, named.email) == ("Asha", None)
 
 
 async def test_a_deleted_account_is_gone_at_once_and_says_so(house: House) -> None:
@@ -55,7 +66,7 @@ async def test_a_deleted_account_is_gone_at_once_and_says_so(house: House) -> No
     assert house.sessions.revoked(who.session_id)
     for attempt in (
         house.users.profile(user_id),
-        house.users.change(user_id, ProfilePatch(name="Asha")),
+        house.change(user_id, ProfilePatch(name="Asha")),
         house.users.delete(who),
         house.sessions.require(house.db, who),
     ):
