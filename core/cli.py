@@ -97,15 +97,16 @@ def _tell(app: App) -> None:
     """Where to look, for a person who just started it."""
     if not app.settings.development:
         return
-    base = f"http://{app.settings.http.host}:{app.settings.http.port}"
+    http = app.settings.http
+    base = f"http://{http.host}:{http.port}"
     click.echo(
         f"\n  Vurksha is ready.\n\n"
         f"    API      {base}/api/v1/products\n"
         f"    Docs     {base}/docs\n"
         f"    Health   {base}/health\n"
         f"    A login code:  .venv/bin/vurksha otp 9876543210   (after asking for one)\n"
-        f"    The journey:   .venv/bin/vurksha demo\n"
-        f"    Data     {app.settings.data_dir}\n",
+        f"    The journey:   .venv/bin/vurksha demo --url {base}\n"
+        f"    Data     {app.settings.data_dir}   (other terminals: export DATA_DIR={app.settings.data_dir})\n",
         err=True,
     )
 

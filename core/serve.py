@@ -70,8 +70,9 @@ async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> Non
     gc.collect()
     gc.enable()
     gc.freeze()  # what lives from here on is the app itself: later collections need not walk it
-    told(app)
     log.info("ready: version %s, python %s", version("vurksha"), sys.version.split()[0])
+    app.log.flush()
+    told(app)
 
 
 async def _end(app: App, server: asyncio.Server, starting: "asyncio.Task[None]", settings: Settings) -> None:

@@ -8,7 +8,6 @@ import re
 import sys
 import time
 import traceback
-from datetime import UTC, datetime
 from typing import TextIO
 from uuid import UUID
 
@@ -37,6 +36,7 @@ class RequestLog:
         self._enabled = enabled
         self._lines: list[str] = []
         self._skew = time.time() - time.perf_counter()
+        self._second, self._prefix = -1, ""
 
     def request(self, route: str, status: int, began: float, request_id: str, user: UUID | None) -> None:
         """Every value is one of ours or was checked, so nothing needs escaping."""
@@ -44,9 +44,16 @@ class RequestLog:
             return
         now = time.perf_counter()
         self._lines.append(
-            f'{{"at":{now + self._skew:.3f},"level":"info","event":"request","request_id":"{request_id}",'
+            f'{{"at":"{self.stamp(now + self._skew)}","level":"info","event":"request","request_id":"{request_id}",'
             f'"route":"{route}","status":{status},"us":{(now - began) * 1e6:.0f},"user":"{user or ""}"}}\n'
         )
+
+    def stamp(self, seconds: float) -> str:
+        """ISO-8601 in UTC with milliseconds. The calendar is asked once a second."""
+        second = int(seconds)
+        if second != self._second:
+            self._second, self._prefix = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._prefix}.{int((seconds - second) * 1000):03d}Z"
 
     def write(self, line: str) -> None:
         """A line of another kind, in order with the requests."""
@@ -71,7 +78,7 @@ class JsonLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """A failure is told by its type and place; its text may hold what must not be logged."""
         fields: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "at": self._out.stamp(record.created),
             "level": record.levelname.lower(),
             "event": told(record),
             "logger": record.name,

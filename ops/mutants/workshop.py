@@ -28,10 +28,13 @@ also_copy =
     .pytest.ini
 pytest_add_cli_args =
     --noconftest
+    -mnot asyncio
     -pno:cacheprovider
+    --tb=short
 pytest_add_cli_args_test_selection =
     {tests}
 """
+"""Tests that need no loop need no server either, and none of the fixtures that start one."""
 INDENT = "\n    "
 
 

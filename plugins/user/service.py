@@ -72,5 +72,6 @@ class UserService:
             user_id = await self._accounts.of_phone(tx, phone)
             if user_id is None:
                 raise UnknownPhone
+            await self._sessions.hold(tx, user_id)
             await self._accounts.grant(tx, user_id, role)
             await self._sessions.end_all(tx, user_id, "ROLE")

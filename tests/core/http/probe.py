@@ -1,17 +1,22 @@
 """A small plugin that declares one route of every kind, for tests of the kernel alone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import attrs
+import click
 
 from core.auth import SESSIONS, Principal, Role
 from core.errors import RATE_LIMITED, SESSION_EXPIRED, Problem
+from core.events.model import EventMeta
+from core.events.subscription import Subscription
 from core.hookspecs import hookimpl
 from core.http.fields import ManyOf, Text, Whole
+from core.http.health import HealthCheck
 from core.http.routing import (
     ADMIN,
     LIVE_USER,
@@ -20,14 +25,17 @@ from core.http.routing import (
     Cache,
     Call,
     Encoded,
+    Files,
     Pagination,
     Repeat,
     Reply,
     Route,
 )
-from core.kernel import Kernel, Manifest
+from core.jobs import Job
+from core.kernel import Kernel, Manifest, Seed
 from core.services import Provided
 from core.store.db import Db, Tx
+from tests.core.events.samples import ParcelArrived
 
 
 @attrs.frozen(kw_only=True)
@@ -82,28 +90,47 @@ class Gate:
         return session_id in self.ended
 
 
+SEED = """
+INSERT INTO probes.rows (name) SELECT 'seed' WHERE NOT EXISTS (SELECT FROM probes.rows WHERE name = 'seed')
+"""
+
+
+@attrs.frozen(kw_only=True)
+class ProbeSettings:
+    """A section of its own."""
+
+    word: str = "hello"
+
+
 class ProbePlugin:
     """Keeps a number that keyed requests raise, and a version that cached answers depend on."""
 
-    manifest: ClassVar = Manifest(name="probe", version="1.0.0", schema="probes")
+    manifest: ClassVar = Manifest(name="probe", version="1.0.0", schema="probes", settings=ProbeSettings)
+    folder = Path(__file__).parent / "probe_images"
 
     def __init__(self) -> None:
         self.gate, self.version, self.computed = Gate(), 0, 0
+        self.asked: list[str] = []
+        self.heard: list[tuple[ParcelArrived, EventMeta]] = []
+        self.ticks, self.is_open, self.is_ill = 0, False, False
 
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
         """Sessions."""
-        self.db = kernel.db
+        self.asked.append("provides")
+        self.db, self.settings = kernel.db, kernel.section(ProbeSettings)
         return [Provided(SESSIONS, self.gate)]
 
     @hookimpl
     def migrations(self) -> Path:
         """One table."""
+        self.asked.append("migrations")
         return Path(__file__).parent / "probe_migrations"
 
     @hookimpl
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[Route | Files]:
         """One of every kind."""
+        self.asked.append("routes")
 
         def route(method: str, path: str, handler: Any, policy: Any = PUBLIC, **more: Any) -> Route:
             return Route(method=method, path=path, handler=handler, policy=policy, answer=Said, summary=path, **more)
@@ -122,7 +149,68 @@ class ProbePlugin:
             route("GET", "/probe/boom", self.boom),
             route("GET", "/probe/slow", self.slow, deadline=0.2),
             route("GET", "/probe/too-many", self.too_many, USER),
+            Files("/images", self.folder),
         ]
+
+    @hookimpl
+    def subscriptions(self) -> list[Subscription]:
+        """One consumer."""
+        return [Subscription("probe.ears", ParcelArrived, self.hear)]
+
+    @hookimpl
+    def jobs(self) -> list[Job]:
+        """A clock."""
+        return [Job(name="probe.tick", every=0.05, run=self.tick)]
+
+    @hookimpl
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Open while serving."""
+        return self.opened()
+
+    @hookimpl
+    def health_checks(self) -> list[HealthCheck]:
+        """Ill when told so."""
+        return [HealthCheck(name="probe", check=self.check)]
+
+    @hookimpl
+    def commands(self) -> list[click.Command]:
+        """Say the word of the settings."""
+        said = click.Command("say", callback=lambda: click.echo(self.settings.word), help="Say it.")
+        said.epilog = "Example: vurksha say"
+        return [said]
+
+    @hookimpl
+    def seeds(self) -> list[Seed]:
+        """One row."""
+        return [self.seed]
+
+    async def hear(self, _: Tx, event: ParcelArrived, meta: EventMeta) -> None:
+        """Remember."""
+        self.heard.append((event, meta))
+
+    async def tick(self) -> None:
+        """Count."""
+        self.ticks += 1
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """The table is there by now."""
+        await self.db.fetchval("SELECT count(*) FROM probes.rows")
+        self.is_open = True
+        yield
+        self.is_open = False
+
+    async def check(self) -> None:
+        """Raise when ill."""
+        if self.is_ill:
+            raise RuntimeError
+
+    async def seed(self) -> str:
+        """Once."""
+        async with self.db.transaction() as tx:
+            await tx.execute("LOCK TABLE probes.rows")
+            wrote = await tx.execute(SEED)
+        return f"{wrote} rows written"
 
     async def hello(self, call: Call[None, Search]) -> Reply:
         """Paged."""

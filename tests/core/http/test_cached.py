@@ -39,4 +39,4 @@ async def test_a_client_that_varies_queries_without_end_does_not_fill_the_memory
     monkeypatch.setattr(cached, "MOST", 50)
     for n in range(60):
         assert (await probe.get(f"/probe/cached?x={n}")).status == 200
-    assert len(probe.app.entry._memory) <= 50  # noqa: SLF001  the bound is inside
+    assert len(probe.app.entry._memory) <= 50

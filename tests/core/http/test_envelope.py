@@ -110,6 +110,6 @@ def test_only_a_harmless_id_of_the_clients_is_kept(given_id: str) -> None:
     used = request_id_of(given_id)
     assert used.isascii()
     assert 1 <= len(used) <= 64
-    assert not set(used) & set("\r\n\"\\ \t<>")
+    assert not set(used) & set('\r\n"\\ \t<>')
     harmless = given_id.isascii() and 1 <= len(given_id) <= 64 and all(c.isalnum() or c in "._:-" for c in given_id)
     assert (used == given_id) == harmless

@@ -56,7 +56,9 @@ async def test_all_is_well_when_every_check_is() -> None:
     assert health.report()["status"] == "healthy"
 
 
-@pytest.mark.parametrize(("seconds", "is_ready"), [(0.0, True), (4.9, True), (-4.9, True), (5.1, False), (-60.0, False)])
+@pytest.mark.parametrize(
+    ("seconds", "is_ready"), [(0.0, True), (4.9, True), (-4.9, True), (5.1, False), (-60.0, False)]
+)
 async def test_a_clock_that_is_off_makes_unready_until_it_is_right(seconds: float, is_ready: bool) -> None:
     health = ready()
     health.skew(seconds)
@@ -92,7 +94,9 @@ async def test_the_three_pages(
 
 
 async def test_health_is_served_while_everything_hangs(probe: Probe) -> None:
-    held = [await probe.db.pool.acquire(1) for _ in range(probe.db.pool.size - probe.db.pool.opened + probe.db.pool.free)]
+    held = [
+        await probe.db.pool.acquire(1) for _ in range(probe.db.pool.size - probe.db.pool.opened + probe.db.pool.free)
+    ]
     began = time.monotonic()
     assert (await probe.get("/health/live")).status == 200
     assert (await probe.get("/health/ready")).status == 200

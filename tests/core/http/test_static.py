@@ -34,7 +34,14 @@ async def test_head_names_the_length_only(probe: Probe) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/images/nothing.svg", "/images/", "/images/../probe.py", "/images/%2e%2e/probe.py", "/images/deep", "/images/deep/"],
+    [
+        "/images/nothing.svg",
+        "/images/",
+        "/images/../probe.py",
+        "/images/%2e%2e/probe.py",
+        "/images/deep",
+        "/images/deep/",
+    ],
 )
 async def test_what_is_no_file_of_the_folder_is_not_found(probe: Probe, path: str) -> None:
     answer = await probe.get(path)

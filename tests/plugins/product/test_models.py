@@ -1,7 +1,6 @@
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +10,10 @@ from plugins.product.editing import expected, hundredths
 from plugins.product.models import (
     MAX_SEARCH,
     Banner,
-    Product,
     like,
     normal,
     share_price,
     share_stock,
-    short_text,
     unit_price,
 )
 
@@ -96,11 +93,6 @@ def test_a_banner_is_shown_from_its_start_until_its_end(starts: int | None, ends
         link_value=None, starts_at=starts_at, ends_at=ends_at,
     )  # fmt: skip
     assert banner.shown(now) is shown
-
-
-def test_a_list_says_the_short_description_or_the_beginning_of_the_long_one() -> None:
-    assert short_text(attrs.evolve(PRODUCT, short_description="Sweet")) == "Sweet"
-    assert short_text(PRODUCT) == "d" * 150
 
 
 @pytest.mark.parametrize(("amount", "units"), [(40.0, 4_000), (0.1, 10), (19.995, 2_000), (12.5, 1_250), (0.29, 29)])

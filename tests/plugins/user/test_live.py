@@ -39,7 +39,12 @@ async def me(app: TestApp) -> Client:
 
 @pytest.mark.parametrize(
     ("method", "end", "body"),
-    [("DELETE", "", None), ("PUT", "", {"city": "Mumbai"}), ("POST", "/default", None), ("PUT", "me", {"name": "Asha"})],
+    [
+        ("DELETE", "", None),
+        ("PUT", "", {"city": "Mumbai"}),
+        ("POST", "/default", None),
+        ("PUT", "me", {"name": "Asha"}),
+    ],
 )
 async def test_a_write_whose_session_ends_meanwhile_is_refused(
     app: TestApp, me: Client, method: str, end: str, body: dict[str, str] | None

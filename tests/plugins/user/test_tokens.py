@@ -16,6 +16,15 @@ def test_a_token_survives_its_way_to_the_client_and_back(raw: bytes) -> None:
     assert repr(raw) not in repr(token)
 
 
+def test_tokens_of_an_earlier_release_are_still_good() -> None:
+    """What clients and the database hold: these values may never change."""
+    token = RefreshToken(bytes(range(32)))
+    assert token.text == "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    assert token.hash.hex() == "630dcd2966c4336691125448bbb25b4ff412a49c732db2c8abc1b8581bd710dd"
+    successor = token.successor(b"s" * 16, 2)
+    assert successor.raw.hex() == "f492996e31e8a817c8ed6955e5a4fba6e04c23438255cf6b7afbfe84caa0289d"
+
+
 @given(st.text(max_size=60))
 def test_what_reads_as_a_token_is_written_the_same_way(text: str) -> None:
     token = RefreshToken.read(text)
