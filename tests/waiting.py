@@ -11,5 +11,5 @@ async def somebody_waits(db: Db, tx: Tx) -> None:
     """Come back when another transaction waits for what `tx` holds. Raises TimeoutError."""
     holder = await tx.fetchval("SELECT pg_backend_pid()")
     async with asyncio.timeout(2):
-        while not await db.fetchval(WAITS, holder):  # noqa: ASYNC110  the database is asked
+        while not await db.fetchval(WAITS, holder):
             await asyncio.sleep(0.005)

@@ -1,5 +1,6 @@
 """The list, the devices, the preferences, and what an event turns into."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 
@@ -88,11 +89,22 @@ async def test_without_an_address_there_is_no_mail(room: Room) -> None:
     assert await room.states(user) == []
 
 
-async def test_writing_deliveries_wakes_the_couriers(room: Room) -> None:
-    woken: list[int] = []
-    room.service.on_deliveries = lambda: woken.append(1)
-    await room.tell(room.users.add())
-    assert woken == [1]
+async def test_the_couriers_are_woken_once_their_deliveries_are_there_to_be_claimed(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[tuple[Collection[Medium], int]] = []
+    user = room.users.add()
+
+    async def wake(media: Collection[Medium]) -> None:
+        woken.append((media, len(await room.states(user))))
+
+    monkeypatch.setattr(room.service, "on_deliveries", wake)
+    meta = await room.tell(user)
+    assert woken == [({Medium.EMAIL}, 1)], "seen by another connection: it is committed"
+    await room.tell(user, meta=meta)
+    await room.service.change_preferences(user, ALL_OFF)
+    await room.tell(user)
+    assert len(woken) == 1, "nothing new to carry wakes nobody"
 
 
 async def test_reading_preferences_answers_the_defaults_and_writes_nothing(room: Room) -> None:

@@ -33,6 +33,7 @@ VALUES ($1, $2, $3, $4, $5, 'kg', '/images/mango.webp')
 ADJUST = "SELECT products.adjust_stock($1, $2, 'STOCK_RECEIVED', NULL)"
 PRICE = "UPDATE products.products SET price_paise = $2 WHERE id = $1 RETURNING id"
 RETIRE = "UPDATE products.products SET is_active = false WHERE id = $1 RETURNING id"
+LIMIT = "UPDATE products.products SET min_order_quantity = $2, max_order_quantity = $3 WHERE id = $1 RETURNING id"
 STOCK = "SELECT available FROM products.stock WHERE product_id = $1"
 BUSY = 503
 
@@ -98,6 +99,11 @@ class Shop:
     async def reprice(self, product_id: UUID, paise: int) -> None:
         """A new price that the catalogue in memory has not heard of yet."""
         await self.db.fetchval(PRICE, product_id, paise)
+
+    async def limit(self, product_id: UUID, least: int, most: int) -> None:
+        """How many pieces one order may have."""
+        await self.db.fetchval(LIMIT, product_id, least, most)
+        await self.catalog.refresh()
 
     async def retire(self, product_id: UUID) -> None:
         """No longer sold."""
