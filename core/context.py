@@ -18,6 +18,8 @@ class Cause:
     correlation_id: str = ""
     user_id: UUID | None = None
     causation_id: UUID | None = None
+    request_id: str = ""
+    """Of the request being answered, if it is one; what it set off later goes by the correlation id."""
 
 
 cause: ContextVar[Cause] = ContextVar("cause", default=Cause())  # noqa: B039  frozen, so one default serves all

@@ -17,8 +17,9 @@ def encode(events: Sequence[Event]) -> tuple[object, ...]:
     metadata: dict[str, object] = {"correlationId": because.correlation_id or str(uuid7()), "source": SOURCE}
     if because.causation_id is not None:
         metadata["causationId"] = because.causation_id
-    if because.user_id is not None:
-        metadata["userId"] = because.user_id
+    about = next((user for event in events if (user := getattr(event, "user_id", None))), because.user_id)
+    if about is not None:  # of an order, its owner, whoever of the staff or the house moved it (CONTRACT B.8)
+        metadata["userId"] = about
     return (
         [uuid7() for _ in events],
         [event.event_type for event in events],

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import attrs
 from multidict import istr
 
-from core.http.envelope import JSON, META, Clockwork
+from core.http.envelope import JSON, META, Clockwork, correlation_of
 from core.http.routing import Cache
 
 MOST = 8_192
@@ -34,12 +34,12 @@ class Kept:
 
     def send(self, clockwork: Clockwork, headers: Mapping[str, str], request_id: bytes) -> tuple[int, bytes]:
         """Status and whole answer: 304 for a client that knows it."""
-        known = headers.get(IF_NONE_MATCH)
+        known, correlation = headers.get(IF_NONE_MATCH), correlation_of(headers, request_id)
         if known is not None and (self.etag in known or known == "*"):
-            return 304, b"%bX-Request-Id: %b\r\n\r\n" % (clockwork.head(304, self.short_kind), request_id)
+            return 304, clockwork.unchanged(self.short_kind, request_id, correlation)
         tail = TAIL % (request_id, request_id, clockwork.timestamp, self.pagination)
         ids = b"X-Request-Id: %b\r\nX-Correlation-Id: %b\r\nContent-Length: %d\r\n\r\n" % (
-            request_id, request_id, len(self.lead) + len(tail),
+            request_id, correlation, len(self.lead) + len(tail),
         )  # fmt: skip
         return 200, b"".join((clockwork.head(200, self.kind), ids, self.lead, tail))
 

@@ -18,7 +18,7 @@ from core.convert import text, wire
 from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNSUPPORTED_MEDIA, Problem
 from core.http.body import decode, parse_query
 from core.http.cached import CachedAnswers, Memory
-from core.http.envelope import JSON, NO_STORE, Clockwork, pagination_json, request_id_of
+from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, pagination_json, request_id_of
 from core.http.idempotency import admit, as_reply, encoded, in_transaction, keyed, operation_of, settled
 from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route
@@ -109,10 +109,10 @@ class Endpoint:
             status, answer = found or await self._answer(incoming, values, request_id, progress)
         except Problem as problem:
             status, extra = problem.code.status, problem.headers if isinstance(problem, Limited) else b""
-            answer = pieces.clockwork.refuse(rid, problem, accept=incoming.headers.get("Accept", ""), extra=extra)
+            answer = pieces.clockwork.refuse(rid, problem, incoming.headers, extra=extra)
         except Exception as error:  # noqa: BLE001  the last net: the client gets an id, the log gets the rest
             log_failure(self.name, request_id, error)
-            status, answer = INTERNAL.status, pieces.clockwork.refuse(rid, Problem(INTERNAL))
+            status, answer = INTERNAL.status, pieces.clockwork.refuse(rid, Problem(INTERNAL), incoming.headers)
         pieces.log.request(self.name, status, began, request_id, progress.user)
         return answer
 
@@ -124,7 +124,10 @@ class Endpoint:
             principal = self._principal(incoming)
             progress.user = principal.user_id
         seconds = self._seconds(incoming.headers.get("X-Request-Timeout-Ms"))
-        context.cause.set(context.Cause(request_id, progress.user))
+        rid = request_id.encode()
+        context.cause.set(
+            context.Cause(correlation_of(incoming.headers, rid).decode(), progress.user, request_id=request_id)
+        )
         context.deadline.set(time.monotonic() + seconds)
         try:
             async with asyncio.timeout(seconds):
@@ -132,7 +135,7 @@ class Endpoint:
                 reply = as_reply(await self._work(call))
         except TimeoutError:
             raise Problem(TIMEOUT) from None
-        return self._encode(incoming, reply, request_id.encode())
+        return self._encode(incoming, reply, rid)
 
     def _principal(self, incoming: Incoming) -> Principal:
         pieces = self._pieces
@@ -201,4 +204,5 @@ class Endpoint:
             kind += b"ETag: %b\r\n" % reply.etag.encode()
         if reply.replayed:
             kind += b"X-Idempotent-Replayed: true\r\n"
-        return status, clockwork.answer(status, kind, rid, clockwork.success(rid, data, pages))
+        body, correlation = clockwork.success(rid, data, pages), correlation_of(incoming.headers, rid)
+        return status, clockwork.answer(status, kind, rid, body, correlation)

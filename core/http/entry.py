@@ -167,7 +167,7 @@ class Entry:
     def refuse(self, incoming: Request, problem: Problem, extra: bytes = b"") -> bytes:
         """A refusal that no endpoint gives."""
         rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
-        return self._clockwork.refuse(rid, problem, accept=incoming.headers.get("Accept", ""), extra=extra)
+        return self._clockwork.refuse(rid, problem, incoming.headers, extra=extra)
 
     def refuse_unread(self, problem: Problem) -> bytes:
         """A refusal of what could not even be read; the connection ends with it."""

@@ -9,12 +9,14 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
+from types import MappingProxyType
 
 import orjson
+from multidict import istr
 
 from core.errors import Problem
 from core.http.routing import Pagination
@@ -30,6 +32,8 @@ CLOSE = b"Connection: close\r\n"
 META = b'"requestId":"%b","meta":{"requestId":"%b","timestamp":"%b","version":"1.0.0"}'
 SUCCESS = b'{"success":true,"data":%b,' + META + b"%b}"
 FAILURE = b'{"success":false,"error":%b,' + META + b"}"
+CORRELATION = istr("X-Correlation-Id")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 MOST_HEADS = 2_000
 """Kept until the second ends; kinds that carry an ETag make many."""
 
@@ -73,11 +77,16 @@ class Clockwork:
             known = self._heads[status, kind] = line + kind + self._always + policy + self.date
         return known
 
-    def answer(self, status: int, kind: bytes, request_id: bytes, body: bytes) -> bytes:
-        """A whole HTTP answer."""
+    def answer(self, status: int, kind: bytes, request_id: bytes, body: bytes, correlation: bytes = b"") -> bytes:
+        """A whole HTTP answer. Without a `correlation` of its own, the request's id serves as that."""
         return b"%bX-Request-Id: %b\r\nX-Correlation-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-            self.head(status, kind), request_id, request_id, len(body), body,
+            self.head(status, kind), request_id, correlation or request_id, len(body), body,
         )  # fmt: skip
+
+    def unchanged(self, kind: bytes, request_id: bytes, correlation: bytes) -> bytes:
+        """A whole 304."""
+        ids = b"X-Request-Id: %b\r\nX-Correlation-Id: %b\r\n\r\n" % (request_id, correlation)
+        return self.head(304, kind) + ids
 
     def success(self, request_id: bytes, data: bytes, pagination: bytes = b"") -> bytes:
         """The body of a success. `pagination` starts with its comma."""
@@ -92,15 +101,21 @@ class Clockwork:
             error["details"] = problem.details
         return FAILURE % (orjson.dumps(error, default=str), request_id, request_id, self.timestamp)
 
-    def refuse(self, request_id: bytes, problem: Problem, *, accept: str = "", extra: bytes = b"") -> bytes:
-        """A whole HTTP answer for a refusal; `application/problem+json` (RFC 9457) for those who ask for it."""
+    def refuse(
+        self, request_id: bytes, problem: Problem, headers: Mapping[str, str] = NOTHING, *, extra: bytes = b""
+    ) -> bytes:
+        """A whole HTTP answer for a refusal; `application/problem+json` (RFC 9457) for those who ask for it.
+
+        `headers` are the request's.
+        """
         if problem.retry_after is not None:
             extra += b"Retry-After: %d\r\n" % problem.retry_after
-        if "application/problem+json" in accept:
+        if "application/problem+json" in headers.get("Accept", ""):
             body, kind = problem_details(problem, request_id.decode()), PROBLEM_JSON
         else:
             body, kind = self.failure(request_id, problem), JSON
-        return self.answer(problem.code.status, kind + NO_STORE + extra, request_id, body)
+        correlation = correlation_of(headers, request_id)
+        return self.answer(problem.code.status, kind + NO_STORE + extra, request_id, body, correlation)
 
 
 def problem_details(problem: Problem, request_id: str) -> bytes:
@@ -130,3 +145,9 @@ def pagination_json(page: Pagination) -> bytes:
 def request_id_of(given: str | None) -> str:
     """The client's id if it is one that may go into a header and a log, else a new one."""
     return given if given is not None and GOOD_ID(given) else new_request_id()
+
+
+def correlation_of(headers: Mapping[str, str], request_id: bytes) -> bytes:
+    """What ties this request to others of the client's: the id it gave for that, else the request's own."""
+    given = headers.get(CORRELATION)
+    return given.encode() if given is not None and GOOD_ID(given) else request_id

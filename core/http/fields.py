@@ -11,7 +11,7 @@ hashable, so that `Annotated[T, rule] | None` works, and a senseless one fails w
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from math import isfinite
 from typing import Protocol
 
@@ -28,7 +28,9 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates: PostgreSQL cannot keep them (RELIABILITY 4.12)."""
 WHOLE = re.compile(r"-?\d{1,17}", re.ASCII)
 DECIMAL = re.compile(r"-?\d{1,17}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d(?P<time>[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?)?", re.ASCII
+)
 TIME_HINT = "must be a time such as 2026-01-31T09:00:00Z"
 YEARS = (1900, 2199)
 """Far enough from the ends of datetime's own range that no zone and no sum can leave it."""
@@ -242,12 +244,15 @@ class OneOf:
 class Moment:
     """An RFC 3339 time; answered in UTC."""
 
+    zone: tzinfo | None = None
+    """Where a time without an offset, or a mere day, is meant: what Dart writes of a local DateTime. None refuses it."""
+
     def read(self, value: object) -> datetime:
         """Aware, in UTC. Python's own reader also takes week dates and times without seconds; this does not."""
         form = RFC_3339.fullmatch(value) if isinstance(value, str) else None
-        if form is None:
+        if form is None or (form["time"] is None and self.zone is None):
             raise ValueError(TIME_HINT)
-        if form[1] is None:
+        if form["offset"] is None and self.zone is None:
             raise ValueError("must say its offset, as in 2026-01-31T09:00:00Z")
         try:
             moment = datetime.fromisoformat(form[0].upper())
@@ -255,7 +260,7 @@ class Moment:
             raise ValueError(TIME_HINT) from None
         if not YEARS[0] <= moment.year <= YEARS[1]:
             raise ValueError(f"must lie between the years {YEARS[0]} and {YEARS[1]}")
-        return moment.astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
 
     def parse(self, text: str) -> object:
         """As it is."""

@@ -9,11 +9,13 @@ import attrs
 import orjson
 
 from core.http.compile import Incoming
-from core.http.envelope import JSON, NO_STORE, Clockwork, request_id_of
+from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, request_id_of
 from core.http.table import Values
 
 PROBE_EVERY = 1.0
 PROBE_LIMIT = 0.2
+READINESS = {"healthy": "ready", "degraded": "degraded", "unhealthy": "not_ready"}
+"""What `/health/ready` calls the state that `/health` tells of."""
 MAX_SKEW = 5.0
 """Seconds that the machine's clock may differ from the database's."""
 
@@ -82,7 +84,10 @@ class Health:
 
 
 class HealthEndpoint:
-    """`/health`, `/health/live` and `/health/ready`, without envelope (CONTRACT B.2)."""
+    """`/health`, `/health/live` and `/health/ready`, without envelope (CONTRACT B.2).
+
+    Only the last one's status says something: the first is for people, who read on.
+    """
 
     def __init__(self, kind: str, health: Health, clockwork: Clockwork) -> None:
         self._kind, self._health, self._clockwork = kind, health, clockwork
@@ -92,13 +97,12 @@ class HealthEndpoint:
         status, body = 200, self._health.report()
         if self._kind == "live":
             body = {"status": "ok", "timestamp": body["timestamp"]}
-        elif not self._health.ready:
-            status = 503
-        if self._kind == "ready":
-            body["status"] = "ready" if status == 200 and body["status"] == "healthy" else body["status"]  # noqa: PLR2004
-            body["status"] = "not_ready" if status != 200 else body["status"]  # noqa: PLR2004
+        elif self._kind == "ready":
+            status = 200 if self._health.ready else 503
+            body["status"] = READINESS[str(body["status"])]
         rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
-        return self._clockwork.answer(status, JSON + NO_STORE, rid, orjson.dumps(body, option=orjson.OPT_UTC_Z))
+        raw, correlation = orjson.dumps(body, option=orjson.OPT_UTC_Z), correlation_of(incoming.headers, rid)
+        return self._clockwork.answer(status, JSON + NO_STORE, rid, raw, correlation)
 
 
 def path_items() -> Mapping[str, dict[str, object]]:
@@ -115,7 +119,7 @@ def path_items() -> Mapping[str, dict[str, object]]:
         }
 
     return {
-        "/health": item("health", "State of the replica and of what it depends on", may_fail=True),
+        "/health": item("health", "State of the replica and of what it depends on", may_fail=False),
         "/health/live": item("healthLive", "Whether the process answers", may_fail=False),
         "/health/ready": item("healthReady", "Whether it should get requests", may_fail=True),
     }

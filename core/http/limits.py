@@ -7,10 +7,17 @@ from core.errors import RATE_LIMITED, Problem
 
 MOST = 100_000
 """Buckets kept; the idle ones go first."""
+HEADERS = (
+    b'RateLimit-Policy: "default";q=%d;w=1\r\nRateLimit: "default";r=0;t=1\r\n'
+    b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: 0\r\n"
+)
 
 
 class Limited(Problem):
-    """Over a bucket's rate. `headers` say which (RateLimit header fields draft); a domain's own 429 has none."""
+    """Over a bucket's rate. `headers` say which: the RateLimit header fields draft and the older X- names.
+
+    A domain's own 429 has none.
+    """
 
     def __init__(self, headers: bytes) -> None:
         super().__init__(RATE_LIMITED, retry_after=1)
@@ -22,7 +29,7 @@ class Buckets:
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._clock = max(1.0, rate), clock
-        self._headers = b'RateLimit-Policy: "default";q=%d;w=1\r\nRateLimit: "default";r=0;t=1\r\n' % self._rate
+        self._headers = HEADERS % (self._rate, self._rate)
         self._buckets: dict[object, list[float]] = {}
 
     def take(self, key: object) -> None:
@@ -37,7 +44,7 @@ class Buckets:
         bucket[1] = now
         if tokens < 1:
             bucket[0] = tokens
-            raise Limited(self._headers)
+            raise Limited(self._headers + b"X-RateLimit-Reset: %d\r\n" % (time.time() + 1))
         bucket[0] = tokens - 1
 
     def _forget(self, now: float) -> None:

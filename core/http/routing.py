@@ -135,6 +135,11 @@ class Pagination:
     limit: int
     total: int
 
+    @classmethod
+    def whole(cls, total: int) -> "Pagination":
+        """Of a list that has only one page."""
+        return cls(page=1, limit=max(total, 1), total=total)
+
 
 @attrs.frozen(kw_only=True)
 class Reply:

@@ -5,7 +5,7 @@ import mimetypes
 from collections.abc import Iterator
 
 from core.http.compile import Incoming
-from core.http.envelope import Clockwork, request_id_of
+from core.http.envelope import Clockwork, correlation_of, request_id_of
 from core.http.routing import Files
 from core.http.table import Values
 
@@ -26,10 +26,10 @@ class StaticEndpoint:
     async def serve(self, incoming: Incoming, _: Values) -> bytes:
         """The document, or 304."""
         rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
-        known = incoming.headers.get("If-None-Match", "")
+        known, correlation = incoming.headers.get("If-None-Match", ""), correlation_of(incoming.headers, rid)
         if self._etag in known or known == "*":
-            return self._clockwork.head(304, self._kind) + b"X-Request-Id: " + rid + b"\r\n\r\n"
-        return self._clockwork.answer(200, self._kind, rid, self._content)
+            return self._clockwork.unchanged(self._kind, rid, correlation)
+        return self._clockwork.answer(200, self._kind, rid, self._content, correlation)
 
 
 def files(declared: Files, clockwork: Clockwork) -> Iterator[tuple[str, StaticEndpoint]]:

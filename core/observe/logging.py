@@ -82,7 +82,7 @@ class JsonLines(logging.Handler):
             "level": record.levelname.lower(),
             "event": told(record),
             "logger": record.name,
-            "request_id": context.cause.get().correlation_id,
+            "request_id": (because := context.cause.get()).request_id or because.correlation_id,
         }
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
@@ -100,7 +100,7 @@ def told(record: logging.LogRecord) -> str:
         text = record.getMessage()
     except Exception:  # noqa: BLE001  a log call with the wrong arguments must not fail whoever made it
         text = str(record.msg)
-    return PRIVATE.sub("***", text.partition("\n")[0])[:MOST_TEXT]
+    return PRIVATE.sub("***", next(iter(text.splitlines()), ""))[:MOST_TEXT]
 
 
 def log_failure(route: str, request_id: str, error: Exception) -> None:

@@ -8,10 +8,11 @@ import attrs
 
 from core.errors import FieldError, Invalid
 from core.http.fields import ManyOf, Moment, Number, OneOf, Schema, Text, Whole
+from core.types import INDIA
 from plugins.order.models import MAX_QUANTITY, Address, DoorInstructions
 from plugins.order.states import METHOD_NAMES, WORDS, Method
 
-Pin = Annotated[str, Text(pattern=r"[1-9]\d{5}", hint="must be a six-digit pin code")]
+Pin = Annotated[str, Text(pattern=r"\d{6}", hint="must be a six-digit pin code")]
 Note = Annotated[str, Text(max=500)]
 EXACT = {word: word for word in WORDS}
 ANY_CASE = {word.casefold(): word for word in WORDS}
@@ -122,7 +123,7 @@ class PlaceOrderBody:
     delivery_address: OrderAddressBody | None = None
     address_id: Annotated[str, Text(1, 64)] | None = None
     payment_method: Annotated[str, OneOf(tuple(m.value for m in Method), METHOD_NAMES)]
-    scheduled_delivery_date: Annotated[datetime, Moment()] | None = None
+    scheduled_delivery_date: Annotated[datetime, Moment(INDIA)] | None = None
     delivery_slot: Annotated[str, Text(max=60)] | None = None
     customer_note: Note | None = None
     coupon_code: Annotated[str, Text(max=40)] | None = None

@@ -107,7 +107,8 @@ class PublicRoutes:
     async def featured(self, _: Call[None, None]) -> Reply:
         """The front row."""
         entries = self._shop.featured()
-        return Reply(data=self._joined(entries), valid=self._shop.catalogue.still(entries))
+        valid = self._shop.catalogue.still(entries)
+        return Reply(data=self._joined(entries), pagination=Pagination.whole(len(entries)), valid=valid)
 
     async def product(self, call: Call[None, None]) -> Reply:
         """One product."""
@@ -119,7 +120,8 @@ class PublicRoutes:
         """All shelves."""
         shelves = self._shop.shelves()
         items = [showing.category_item(shelf.category, shelf.count, shelf.children) for shelf in shelves]
-        return self._kept(answers.CategoryList(categories=[item.name for item in items], items=items))
+        reply = self._kept(answers.CategoryList(categories=[item.name for item in items], items=items))
+        return attrs.evolve(reply, pagination=Pagination.whole(len(items)))
 
     async def category(self, call: Call[None, None]) -> Reply:
         """One shelf."""
@@ -129,7 +131,8 @@ class PublicRoutes:
         """What is advertised now."""
         shown, until = self._shop.banners(call.query.position)
         data = answers.BannerList(banners=[showing.banner_item(banner) for banner in shown])
-        return Reply(data=Encoded(wire.dump(data)), valid=self._shop.catalogue.still((), until))
+        valid = self._shop.catalogue.still((), until)
+        return Reply(data=Encoded(wire.dump(data)), pagination=Pagination.whole(len(shown)), valid=valid)
 
     def _joined(self, entries: Sequence[Entry]) -> Encoded:
         parts = [showing.fragment(entry, self._shop.category_of(entry)) for entry in entries]
@@ -180,9 +183,9 @@ def routes(shop: Shop, editor: Editor) -> list[Route | Files]:
             query=ProductQuery,
             paged=True,
         ),
-        read("/products/featured", public.featured, answers.ProductList, "Featured products"),
+        read("/products/featured", public.featured, answers.ProductList, "Featured products", paged=True),
         read("/products/{product_id:uuid}", public.product, answers.ProductAnswer, "One product", errors=(NOT_FOUND,)),
-        read("/categories", public.categories, answers.CategoryList, "Categories", cache=SHELVES),
+        read("/categories", public.categories, answers.CategoryList, "Categories", cache=SHELVES, paged=True),
         read(
             "/categories/{slug}",
             public.category,
@@ -191,7 +194,15 @@ def routes(shop: Shop, editor: Editor) -> list[Route | Files]:
             errors=(NOT_FOUND,),
             cache=SHELVES,
         ),
-        read("/banners", public.banners, answers.BannerList, "Banners of a position", query=BannerQuery, cache=SHELVES),
+        read(
+            "/banners",
+            public.banners,
+            answers.BannerList,
+            "Banners of a position",
+            query=BannerQuery,
+            cache=SHELVES,
+            paged=True,
+        ),
         Route(
             method="PATCH",
             path="/admin/products/{product_id:uuid}",

@@ -1,7 +1,7 @@
 """Routes 12 to 17 of CONTRACT section 0: delivery addresses."""
 
 from core.errors import INVALID_INPUT, NOT_FOUND
-from core.http.routing import LIVE_USER, USER, Call, Repeat, Route
+from core.http.routing import LIVE_USER, USER, Call, Pagination, Repeat, Reply, Route
 from plugins.user.address_wire import (
     AddressAnswer,
     AddressesAnswer,
@@ -19,9 +19,10 @@ class AddressRoutes:
     def __init__(self, book: AddressBook) -> None:
         self._book = book
 
-    async def list(self, call: Call[None, None]) -> AddressesAnswer:
+    async def list(self, call: Call[None, None]) -> Reply:
         """Handles GET /addresses."""
-        return AddressesAnswer(addresses=[address_out(view) for view in await self._book.all(call.principal.user_id)])
+        addresses = [address_out(view) for view in await self._book.all(call.principal.user_id)]
+        return Reply(data=AddressesAnswer(addresses=addresses), pagination=Pagination.whole(len(addresses)))
 
     async def read(self, call: Call[None, None]) -> AddressAnswer:
         """Handles GET /addresses/{address_id}."""
@@ -60,6 +61,7 @@ class AddressRoutes:
                 policy=USER,
                 handler=self.list,
                 answer=AddressesAnswer,
+                paged=True,
                 summary="My delivery addresses",
             ),
             Route(

@@ -12,7 +12,8 @@ from plugins.user.models import AddressDraft, AddressPatch
 from plugins.user.ports import AddressView
 
 KINDS = OneOf(("home", "work", "other"))
-PHONE = Text(min=10, max=20, pattern=r"\+?(?:[ ()-]*[0-9]){10,15}[ ()-]*", hint="must be a phone of 10 to 15 digits")
+PHONE_FORM = r"\+? ?\(?[0-9](?:[ ()-]{0,2}[0-9]){9,14}"
+PHONE = Text(min=10, max=20, pattern=PHONE_FORM, hint="must be a phone of 10 to 15 digits")
 PINCODE = Text(min=6, max=6, pattern="[0-9]{6}", hint="must be six digits")
 LATITUDE, LONGITUDE = Number(-90, 90), Number(-180, 180)
 NAME = Text(min=2, max=100)

@@ -38,6 +38,7 @@ class Users(Protocol):
 
     async def contacts(self, tx: Tx | Db, ids: Collection[UserId]) -> Mapping[UserId, Contact]:
         """Contacts of the active ones among `ids`; the others are simply missing."""
+        ...
 
 
 USERS: Port[Users] = Port("user.users")

@@ -17,7 +17,7 @@ CHAR = r"[A-Za-z0-9._~:/@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}"
 URL = rf"https?://{LABEL}(?:\.{LABEL})*(?::[0-9]{{1,5}})?(?:/(?:{CHAR})*)?(?:\?(?:{CHAR}|\?)*)?(?:#(?:{CHAR}|\?)*)?"
 """RFC 3986, of a web page, without a user and password."""
 DEVICE = Text(min=1, max=200)
-MAIL = Text(max=254, pattern=EMAIL, hint="must be an e-mail address", format="email")
+MAIL = Text(max=254, pattern=EMAIL, hint="must be an e-mail address")
 IMAGE = Text(max=2000, pattern=URL, hint="must be a web address", format="uri")
 
 

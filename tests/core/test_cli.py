@@ -22,7 +22,7 @@ async def program(new_database: NewDatabase, servers: Servers, tmp_path_factory:
 
 def complaint(program: Program, *args: str, **env: str) -> str:
     """The one line with which a command gives up."""
-    done = program.run(*args, env=env)
+    done = (program.run if args[0] == "serve" else program.call)(*args, env=env)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -44,33 +44,33 @@ def test_each_command_shows_an_example(name: str) -> None:
 
 
 def test_a_plugins_command_runs_with_the_plugins_settings(program: Program) -> None:
-    assert program.run("say", env={"VURKSHA_PROBE__WORD": "good morning"}).stdout == "good morning\n"
-    assert "Example: vurksha say" in program.run("say", "--help").stdout
+    assert program.call("say", env={"VURKSHA_PROBE__WORD": "good morning"}).stdout == "good morning\n"
+    assert "Example: vurksha say" in program.call("say", "--help").stdout
 
 
 def test_migrate_and_seed_may_be_repeated(program: Program) -> None:
-    first, again = program.run("migrate"), program.run("migrate")
+    first, again = program.call("migrate"), program.call("migrate")
     assert first.stdout.splitlines() == [
         "applied kernel 0001_kernel", "applied probe 0001_create_rows", "the schema is up to date",
     ]  # fmt: skip
     assert (again.returncode, again.stdout) == (0, "the schema is up to date\n")
-    assert [program.run("seed").stdout for _ in range(2)] == ["1 rows written\n", "0 rows written\n"]
+    assert [program.call("seed").stdout for _ in range(2)] == ["1 rows written\n", "0 rows written\n"]
 
 
 def test_routes_lists_each_with_who_may_call_it(program: Program) -> None:
-    lines = {tuple(line.split()[:4]) for line in program.run("routes").stdout.splitlines()}
+    lines = {tuple(line.split()[:4]) for line in program.call("routes").stdout.splitlines()}
     assert ("GET", "/api/v1/probe/hello", "public", "safe") in lines
     assert ("POST", "/api/v1/probe/add", "user", "keyed") in lines
     assert ("GET", "/api/v1/probe/admin", "ADMIN", "safe") in lines
 
 
 def test_openapi_prints_the_document(program: Program) -> None:
-    document = orjson.loads(program.run("openapi").stdout)
+    document = orjson.loads(program.call("openapi").stdout)
     assert "/api/v1/probe/hello" in document["paths"]
 
 
 def test_check_config_shows_everything_but_secrets(program: Program) -> None:
-    done = program.run("check-config", env={"JWT_SECRET": "hidden" * 8, "VURKSHA_PROBE__WORD": "x"})
+    done = program.call("check-config", env={"JWT_SECRET": "hidden" * 8, "VURKSHA_PROBE__WORD": "x"})
     assert done.returncode == 0
     assert "hidden" not in done.stdout
     for line in ("auth.secret = ***", "probe.word = 'x'", "postgres.url = ***", "http.port = 8000"):
@@ -79,7 +79,7 @@ def test_check_config_shows_everything_but_secrets(program: Program) -> None:
 
 
 def test_plugins_lists_what_is_loaded(program: Program) -> None:
-    assert program.run("plugins").stdout.split() == ["probe", "1.0.0", "schema", "probes", "requires", "nobody"]
+    assert program.call("plugins").stdout.split() == ["probe", "1.0.0", "schema", "probes", "requires", "nobody"]
 
 
 def test_bad_settings_are_told_together(program: Program) -> None:
@@ -92,7 +92,7 @@ def test_bad_settings_are_told_together(program: Program) -> None:
 
 
 def test_a_production_without_urls_and_secrets_does_not_start(program: Program) -> None:
-    told = complaint(program, "serve", VURKSHA_ENV="production", DATABASE_URL_FILE="/nowhere")
+    told = complaint(program, "routes", VURKSHA_ENV="production", DATABASE_URL_FILE="/nowhere")
     assert "postgres.url: cannot read /nowhere" in told
     assert "auth.secret is not set" in told
 
@@ -108,7 +108,7 @@ def test_a_configuration_file_that_cannot_be_read_is_named(program: Program, tmp
 def test_an_unknown_plugin_is_named(program: Program, tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text('plugins = ["prob"]')
     (tmp_path / "development.toml").write_text("")
-    told = complaint(program, "serve", VURKSHA_CONFIG_DIR=str(tmp_path))
+    told = complaint(program, "routes", VURKSHA_CONFIG_DIR=str(tmp_path))
     assert told == "vurksha: no installed package has the entry point 'prob' in the group 'vurksha.plugins'"
 
 
@@ -146,6 +146,6 @@ def test_a_data_folder_that_cannot_be_made_is_one_line(program: Program) -> None
 
 def test_an_unknown_command_and_an_unknown_option_are_usage(program: Program) -> None:
     for args in (["nonsense"], ["serve", "--nonsense"]):
-        done = program.run(*args)
+        done = program.call(*args)
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
         assert "nonsense" in done.stderr

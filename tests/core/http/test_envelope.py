@@ -78,7 +78,7 @@ def test_a_refusal_says_code_retry_and_details() -> None:
 
 def test_problem_json_is_rfc_9457() -> None:
     refusal = Invalid([FieldError("name", "is required", "required")])
-    _, headers, body = parts(Clockwork().refuse(b"r", refusal, accept="text/html, application/problem+json"))
+    _, headers, body = parts(Clockwork().refuse(b"r", refusal, {"Accept": "text/html, application/problem+json"}))
     assert headers["Content-Type"] == "application/problem+json"
     assert orjson.loads(body) == {
         "type": "about:blank",

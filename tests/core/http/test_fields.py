@@ -148,7 +148,10 @@ def test_a_moment_can_be_told_in_any_zone() -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("7", 7), ("-7", -7), ("1.50", 1.5), ("\u0661", "\u0661"), ("1e3", "1e3"), ("", ""), ("0x1", "0x1")],
+    [
+        *(("7", 7), ("-7", -7), ("1.50", 1.5), ("1e3", 1000.0), ("-2.5E-1", -0.25)),
+        *((text, text) for text in ("", "\u0661", "0x1", ".5", "1.", "1e", "1e999", "inf", "9" * 18)),
+    ],
 )
 def test_a_query_gives_numbers_as_ascii_digits(text: str, number: object) -> None:
     assert parse_number(text) == Whole().parse(text) == Number().parse(text) == number

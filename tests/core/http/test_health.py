@@ -73,7 +73,7 @@ async def test_a_clock_that_is_off_makes_unready_until_it_is_right(seconds: floa
     [
         ("", well, {"": (200, "healthy"), "live": (200, "ok"), "ready": (200, "ready")}),
         ("", ill, {"": (200, "degraded"), "live": (200, "ok"), "ready": (200, "degraded")}),
-        ("draining", well, {"": (503, "unhealthy"), "live": (200, "ok"), "ready": (503, "not_ready")}),
+        ("draining", well, {"": (200, "unhealthy"), "live": (200, "ok"), "ready": (503, "not_ready")}),
     ],
 )
 async def test_the_three_pages(

@@ -150,11 +150,14 @@ async def test_the_kernels_own_refusals_are_answers(kernel_db: Db, reason: str, 
     assert await code_of(kernel_db.command(REFUSE.format(reason, ""))) is code  # type: ignore[arg-type]
 
 
-async def test_a_command_wakes_the_relay(kernel_db: Db, admin: Admin) -> None:
+async def test_a_command_that_emits_wakes_the_relay(kernel_db: Db, admin: Admin) -> None:
     woken: list[int] = []
     kernel_db.on_events = lambda: woken.append(1)
-    row = await kernel_db.command("INSERT INTO things VALUES ($1, 'a') RETURNING id", 7)
-    assert (row and row["id"], woken) == (7, [1])
+    insert = "INSERT INTO things VALUES ($1, 'a') RETURNING id"
+    row = await kernel_db.command(insert, 7)
+    assert (row and row["id"], woken) == (7, [])
+    await kernel_db.command(insert, 8, emits=True)
+    assert woken == [1]
 
 
 async def test_a_wrong_statement_is_a_fault_of_ours_and_not_of_the_database(kernel_db: Db) -> None:

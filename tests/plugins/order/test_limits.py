@@ -4,7 +4,7 @@ from plugins.product.ports import ProductId
 from tests.plugins.order.conftest import Buyer, Shop, body
 
 
-async def test_what_a_product_is_not_sold_in_is_refused_line_by_line(
+async def test_quantities_that_are_not_sold_are_refused_line_by_line(
     shop: Shop, buyer: Buyer, mango: ProductId
 ) -> None:
     crate = await shop.product()

@@ -11,6 +11,7 @@ from tests.waiting import somebody_waits
 
 END = "SELECT users.end_session($1, 'LOGOUT')"
 LOCK = "SELECT id FROM orders.orders WHERE id = $1 FOR UPDATE"
+STATUS = "SELECT status FROM orders.orders WHERE number = $1"
 DEMOTE = "UPDATE users.accounts SET role = 'SUPPORT' WHERE id = $1 RETURNING id"
 
 
@@ -33,9 +34,7 @@ async def test_a_change_of_an_order_is_refused_when_the_session_ends_meanwhile(
         assert not late.done(), "it passed the token check and waits for the session's row"
     answer = await late
     assert (answer.status, answer.code) == (401, "AUTH_004")
-    assert await shop.db.fetchval("SELECT status FROM orders.orders WHERE number = $1", placed["orderNumber"]) == (
-        "PENDING"
-    )
+    assert await shop.db.fetchval(STATUS, placed["orderNumber"]) == "PENDING"
     assert await shop.stock(mango) == 98
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import click
 
-from mutants.workshop import Broken, Mutant, Workshop
+from mutation.workshop import Broken, Mutant, Workshop
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = Path(__file__).parent / "rules.toml"
