@@ -221,6 +221,7 @@ class App:
         """Everything up, in order; ready at the end."""
         await self._lifecycle.start()
         self.health.reasons.discard("starting")
+        self.entry.started.set()
 
     async def listen(self, sock: socket.socket) -> asyncio.Server:
         """Answer on a bound socket. Health answers before `start` is through; the rest does not."""

@@ -136,7 +136,7 @@ class TokenIssuer:
                 options={"require": ["exp", "iat", "sub", "sid", "role", "type"]},
             )
             if claims["type"] != "access":
-                raise Problem(TOKEN_INVALID)
+                raise jwt.InvalidTokenError
             who = Principal(UserId(UUID(claims["sub"])), SessionId(UUID(claims["sid"])), Role(claims["role"]))
         except jwt.ExpiredSignatureError:
             raise Problem(TOKEN_EXPIRED) from None

@@ -22,11 +22,16 @@ class Cause:
     """Of the request being answered, if it is one; what it set off later goes by the correlation id."""
 
 
+MARGIN = 0.05
+"""Seconds between the end of the last wait and the deadline."""
 cause: ContextVar[Cause] = ContextVar("cause", default=Cause())  # noqa: B039  frozen, so one default serves all
 deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 """On the clock of time.monotonic()."""
 
 
 def remaining(cap: float) -> float:
-    """Seconds that a wait may take: its own cap or what is left of the deadline. Never below a millisecond."""
-    return max(0.001, min(cap, deadline.get() - time.monotonic()))
+    """Seconds that a wait may take: its own cap or what is left of the deadline. Never below a millisecond.
+
+    It ends a little before the deadline, so that a store that hangs is told as that and not as a late answer of ours.
+    """
+    return max(0.001, min(cap, deadline.get() - time.monotonic() - MARGIN))

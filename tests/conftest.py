@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from blockbuster import blockbuster_ctx
 
 from core.store.embedded import Embedded, Servers
 from core.types import uuid7
@@ -22,8 +23,18 @@ from core.types import uuid7
 pytest_plugins = ["core.testing", "tests.people"]
 
 NewDatabase = Callable[[], Awaitable[str]]
+MAY_BLOCK = (
+    ("core/app.py", "__init__"),
+    ("core/testing.py", "messages"),
+    ("core/testing.py", "settings_for"),
+    ("core/store/embedded.py", "start"),
+    ("core/store/embedded.py", "stop"),
+)
+"""Reading the plugins' files, and what belongs to development and tests."""
 LINGER = 2.0
 """Seconds that a test's tasks get to end by themselves."""
+CONNECTIONS = ("RequestHandler.start", "Pipe._read", "Pipe._write")
+"""Tasks that last as long as a connection: the app may open one, or Redis's anew, during any test."""
 
 
 @pytest.fixture(scope="session")
@@ -83,13 +94,23 @@ async def nothing_left_behind() -> AsyncIterator[None]:
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
     yield
     begun = [task for task in asyncio.all_tasks() - tasks if task is not asyncio.current_task()]
-    begun = [task for task in begun if "RequestHandler.start" not in repr(task.get_coro())]  # one per open connection
+    begun = [task for task in begun if not any(name in repr(task.get_coro()) for name in CONNECTIONS)]
     late = (await asyncio.wait(begun, timeout=LINGER))[1] if begun else set()
     left = [repr(task.get_coro()) for task in late]
     left += [
         t.name for t in set(threading.enumerate()) - threads if not t.name.startswith("asyncio_")
     ]  # the loop's own
     assert not left, f"left running: {', '.join(left)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """Our code never makes the loop wait, but where it is put together and before anything is served."""
+    with blockbuster_ctx(["core", "plugins"]) as guard:
+        for call in guard.functions.values():
+            for file, function in MAY_BLOCK:
+                call.can_block_in(file, function)
+        yield
 
 
 def _stay_here(event: str, args: tuple[object, ...]) -> None:

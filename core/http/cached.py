@@ -13,8 +13,10 @@ from multidict import istr
 from core.http.envelope import JSON, META, Clockwork, correlation_of
 from core.http.routing import Cache
 
-MOST = 8_192
-"""Answers kept; then all go, for whoever varies queries without end."""
+MOST, MOST_BYTES = 8_192, 64 * 2**20
+"""Answers kept, and what they weigh together; then all go, for whoever varies queries without end."""
+OBJECTS = 1_000
+"""Bytes that an answer takes beside its text."""
 IF_NONE_MATCH = istr("If-None-Match")
 TAIL = b"," + META + b"%b}"
 
@@ -50,6 +52,7 @@ class Memory:
     def __init__(self, clockwork: Clockwork) -> None:
         self.clockwork = clockwork
         self._kept: dict[str, Kept] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -59,14 +62,27 @@ class Memory:
         kept = self._kept.get(target)
         if kept is None or kept.valid():
             return kept
-        del self._kept[target]
+        self._forget(target)
         return None
 
     def keep(self, target: str, kept: Kept) -> None:
         """Remember it."""
-        if len(self._kept) >= MOST:
+        self._forget(target)
+        weight = _weight(target, kept)
+        if len(self._kept) >= MOST or self._bytes + weight > MOST_BYTES:
             self._kept.clear()
+            self._bytes = 0
         self._kept[target] = kept
+        self._bytes += weight
+
+    def _forget(self, target: str) -> None:
+        kept = self._kept.pop(target, None)
+        if kept is not None:
+            self._bytes -= _weight(target, kept)
+
+
+def _weight(target: str, kept: Kept) -> int:
+    return OBJECTS + len(target) + len(kept.lead)
 
 
 class CachedAnswers:

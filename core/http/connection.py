@@ -1,4 +1,4 @@
-"""aiohttp's connection with three additions: answers from memory, refusals in our envelope, a clock for the first head.
+"""aiohttp's connection with three additions: answers from memory, refusals in our envelope, clocks for slow clients.
 
 An answer that lies in memory leaves as soon as aiohttp's parser has read its request: no task, no future, no wake-up of
 aiohttp's own loop, which stays idle meanwhile and takes everything else (ADR 12). That leans on private names of
@@ -19,8 +19,9 @@ from core.errors import INTERNAL
 from core.http.entry import Entry, Ready
 
 MAX_HEADER, MAX_HEADERS = 8_190, 64
-HEAD_SECONDS, KEEP_ALIVE, LINGER = 5.0, 75.0, 1.0
-"""RELIABILITY 4.12. `LINGER`: an unread body is read on for this long, so that the client gets to see its refusal."""
+HEAD_SECONDS, KEEP_ALIVE, LINGER, UNREAD_SECONDS = 5.0, 75.0, 1.0, 10.0
+"""RELIABILITY 2 and 4.12. `LINGER`: an unread body is read on for this long, so that the client sees its refusal.
+`UNREAD_SECONDS`: a client that takes no answer off its socket for this long is cut."""
 NAMES = {
     "_waiter", "_messages", "_parser", "_manager", "_loop", "_paused", "_buffer_paused",
     "_keepalive", "_keepalive_handle", "_keepalive_timeout", "_next_keepalive_close_time",
@@ -40,12 +41,13 @@ log = logging.getLogger("core.http")
 class Connection(RequestHandler):
     """One client."""
 
-    __slots__ = ("_entry", "_head_timer", "_peer")
+    __slots__ = ("_entry", "_head_timer", "_peer", "_unread_timer")
 
     def __init__(self, entry: Entry, manager: Any, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._entry = entry
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,11 +55,28 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         name = transport.get_extra_info("peername")
         self._peer = name[0] if isinstance(name, tuple) else ""
+        self._time_head()
+
+    def _time_head(self) -> None:
         self._head_timer = self._loop.call_later(HEAD_SECONDS, self._no_head)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write: give it a while."""
+        super().pause_writing()
+        self._unread_timer = self._loop.call_later(UNREAD_SECONDS, self._unread)
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        super().resume_writing()
+        self._stop_timers(self._unread_timer)
+
+    def _unread(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()  # closing politely would wait for the client to read
 
     def data_received(self, data: bytes) -> None:
         """Parse; answer what lies in memory; wake aiohttp's loop for the rest."""
-        waiter = self._waiter
+        waiter, heads = self._waiter, self._request_count
         if waiter is None or waiter.done():  # the loop is at work and takes what comes next, in order
             super().data_received(data)
         else:
@@ -67,7 +86,9 @@ class Connection(RequestHandler):
             self._from_memory()
             if self._messages and not waiter.done():
                 waiter.set_result(None)
-        if self._head_timer is not None and (self._messages or self._request_count):
+            if self._head_timer is None and self._request_count == heads:
+                self._time_head()  # an idle connection began another head
+        if self._head_timer is not None and self._request_count > heads:
             self._head_timer.cancel()
             self._head_timer = None
 
@@ -107,9 +128,14 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nothing to wait for any more."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        self._stop_timers(self._head_timer, self._unread_timer)
         super().connection_lost(exc)
+
+    @staticmethod
+    def _stop_timers(*timers: asyncio.TimerHandle | None) -> None:
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()
 
     def _no_head(self) -> None:
         self._head_timer = None

@@ -8,11 +8,12 @@ ready bytes in one write (ADR 5). `Ready` fills private fields of aiohttp's Stre
 import asyncio
 import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from aiohttp import http_exceptions, web
-from multidict import CIMultiDict, istr
+from multidict import CIMultiDict, MultiMapping, istr
 
 from core.errors import (
     EXPECTATION_FAILED,
@@ -21,6 +22,7 @@ from core.errors import (
     INVALID_FORMAT,
     PAYLOAD_TOO_LARGE,
     TIMEOUT,
+    UNAVAILABLE,
     URI_TOO_LONG,
     Problem,
 )
@@ -31,7 +33,10 @@ from core.http.table import MethodNotAllowed, Table, Values
 
 MAX_TARGET, BODY_SECONDS = 4_096, 10.0
 """RELIABILITY 4.12."""
-ORIGIN, EXPECT, REQUEST_ID = istr("Origin"), istr("Expect"), istr("X-Request-ID")
+START_SECONDS = 0.9
+"""A request waits this long for a replica that is starting: on a shared port it gets connections before it is ready."""
+HEALTH = "/health"
+ORIGIN, EXPECT, REQUEST_ID, FORWARDED = istr("Origin"), istr("Expect"), istr("X-Request-ID"), istr("X-Forwarded-For")
 NO_HEADERS: CIMultiDict[str] = CIMultiDict()
 
 
@@ -103,7 +108,7 @@ class Request:
                     size += len(part)
                     if size > limit:
                         break
-        except (web.PayloadAccessError, http_exceptions.BadHttpMessage):
+        except (web.PayloadAccessError, http_exceptions.BadHttpMessage, ConnectionError):  # the last: the client left
             raise Problem(INVALID_FORMAT, "The body could not be read.") from None
         return b"".join(parts)
 
@@ -120,6 +125,8 @@ class Entry:
             pieces.log,
         )
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self.started = asyncio.Event()
+        """Until then only health answers: a memory that was not filled yet says that nothing is sold or revoked."""
         self.draining = False
 
     def from_memory(self, target: str, headers: Mapping[str, str], peer: str) -> bytes | None:
@@ -162,7 +169,15 @@ class Entry:
             return self.refuse(incoming, problem, b"Allow: %b\r\n" % problem.allow.encode())
         except Problem as problem:
             return self.refuse(incoming, problem)
+        if not self.started.is_set() and not path.startswith(HEALTH) and not await self._start():
+            return self.refuse(incoming, Problem(UNAVAILABLE))
         return await endpoint.serve(incoming, values)
+
+    async def _start(self) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self.started.wait()
+        return self.started.is_set()
 
     def refuse(self, incoming: Request, problem: Problem, extra: bytes = b"") -> bytes:
         """A refusal that no endpoint gives."""
@@ -178,7 +193,7 @@ class Entry:
         """The peer, or, behind trusted proxies, the last address in X-Forwarded-For that is not one of them."""
         if not self._trusted or not self._trusts(peer):
             return peer
-        for hop in reversed(headers.get("X-Forwarded-For", "").split(",")):
+        for hop in reversed(",".join(_all(headers, FORWARDED)).split(",")):
             if hop.strip() and not self._trusts(hop.strip()):
                 return hop.strip()[:64]
         return peer
@@ -188,6 +203,8 @@ class Entry:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
+        if isinstance(parsed, ipaddress.IPv6Address):  # an IPv4 peer of a listener on `::`
+            parsed = parsed.ipv4_mapped or parsed
         return any(parsed in network for network in self._trusted)
 
     def parser_problem(self, status: int, error: BaseException | None) -> Problem:
@@ -197,6 +214,11 @@ class Entry:
         if status >= INTERNAL.status:
             return Problem(TIMEOUT if isinstance(error, TimeoutError) else INTERNAL)
         return Problem(INVALID_FORMAT, "The request is not valid HTTP.")
+
+
+def _all(headers: Mapping[str, str], name: str) -> Iterable[str]:
+    """Every line of a header: a proxy may add its own below the one that the client made up."""
+    return headers.getall(name, ()) if isinstance(headers, MultiMapping) else ()
 
 
 def _continue(request: web.BaseRequest) -> bool:

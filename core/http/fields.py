@@ -245,7 +245,7 @@ class Moment:
     """An RFC 3339 time; answered in UTC."""
 
     zone: tzinfo | None = None
-    """Where a time without an offset, or a mere day, is meant: what Dart writes of a local DateTime. None refuses it."""
+    """Where a time without an offset, as Dart writes a local one, or a mere day is meant. None refuses such."""
 
     def read(self, value: object) -> datetime:
         """Aware, in UTC. Python's own reader also takes week dates and times without seconds; this does not."""
@@ -267,13 +267,11 @@ class Moment:
         return text
 
     def schema(self) -> Schema:
-        """Format date-time, in these three centuries."""
-        return {
-            "type": "string",
-            "format": "date-time",
-            "pattern": "^(?:19|20|21)",
-            "examples": ["2026-01-31T09:00:00Z"],
-        }
+        """Format date-time, in these three centuries; with a zone also a mere day."""
+        kinds: Schema = {"format": "date-time"}
+        if self.zone is not None:
+            kinds = {"anyOf": [{"format": "date-time"}, {"format": "date"}]}
+        return {"type": "string", **kinds, "pattern": "^(?:19|20|21)", "examples": ["2026-01-31T09:00:00Z"]}
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ from core.auth import SessionGate
 from core.convert import wire
 from core.errors import FORBIDDEN, UNAVAILABLE, FieldError, Invalid, Problem
 from core.http.routing import Call, Encoded, Operation, Reply, Route
-from core.store.db import Db, Tx
+from core.store.db import Db, NotReached, Tx
 from core.types import uuid7
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
@@ -88,6 +88,8 @@ def settled(db: Db, work: Callable[[AnyCall], Awaitable[object]]) -> Callable[[A
     async def safe(call: AnyCall) -> object:
         try:
             return await work(call)
+        except NotReached:
+            raise
         except Problem as problem:
             if problem.code is not UNAVAILABLE:
                 raise

@@ -28,7 +28,9 @@ VALUE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 ABOUT = (
     "Every answer is a JSON object with `success`, `requestId` and either `data` or `error`. Money is rupees, times "
     "are UTC. Any request may also be refused with 404, 405 (`Allow` names the methods), 414, 431 or 500 in the same "
-    "envelope. With `Accept: application/problem+json` errors follow RFC 9457."
+    "envelope, and a body with 400 that is nested deeper than 20, or has more than 1,000 keys, lists of more than 200, "
+    "texts of more than 10,000 characters or numbers beyond 2^53. With `Accept: application/problem+json` "
+    "errors follow RFC 9457."
 )
 
 

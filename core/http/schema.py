@@ -1,8 +1,9 @@
 """From the attrs classes of bodies, queries and answers to the JSON Schemas (2020-12) of the OpenAPI document.
 
-An input requires what has no default, and one of the fields that its class names in `either: ClassVar` (two spellings of
-one thing; the class itself refuses a body without both). An answer always sends every field, so all of its fields are required. A class
-becomes a component of its own name; one that serves as both an input and an answer has a second one, `<Name>Input`.
+An input requires what has no default, and one of the fields that its class names in `either: ClassVar` (two spellings
+of one thing; the class itself refuses a body without both). An answer always sends every field, so all of its fields
+are required. A class becomes a component of its own name; one that serves as both an input and an answer has a second
+one, `<Name>Input`.
 """
 
 import inspect

@@ -7,7 +7,7 @@ f-string gets in.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, LiteralString
 
 import asyncpg
@@ -24,6 +24,8 @@ Row = asyncpg.Record
 READ = 1.5
 WRITE = 3.0
 """Seconds a statement may take (RELIABILITY 3)."""
+ROLLBACK = 0.2
+"""Seconds for a ROLLBACK; a connection without its answer is cut, which rolls back too."""
 
 BROKEN = (
     asyncpg.PostgresConnectionError,
@@ -60,6 +62,10 @@ class Refused(Exception):
     def __init__(self, reason: str, detail: Any) -> None:
         super().__init__(reason)
         self.reason, self.detail = reason, detail
+
+
+class NotReached(Problem):
+    """No connection was to be had: nothing was asked of the database."""
 
 
 class Tx:
@@ -131,7 +137,7 @@ class Db:
         try:
             connection = await self.pool.acquire(self._acquire)
         except UNREACHABLE as error:
-            raise Problem(UNAVAILABLE) from error
+            raise NotReached(UNAVAILABLE) from error
         broken = True
         try:
             yield connection
@@ -152,7 +158,7 @@ class Db:
         """READ COMMITTED. Commits at the end of the block, events included; any exception rolls all of it back."""
         async with self.connection() as connection:
             tx = Tx(connection)
-            async with connection.transaction():
+            async with _committed(connection):
                 yield tx
                 if tx.failed:  # its COMMIT would be a silent ROLLBACK
                     raise RuntimeError("the block went on after a failed statement")
@@ -199,6 +205,26 @@ class Db:
                 return bool(await self.fetchval("SELECT true"))
         except (Problem, TimeoutError):
             return False
+
+
+@asynccontextmanager
+async def _committed(connection: Connection) -> AsyncIterator[None]:
+    """BEGIN and COMMIT, each within a statement's time; a ROLLBACK that is not answered at once is left to the server.
+
+    asyncpg's own block would wait for it without end, and with it the caller whose statement was late.
+    """
+    transaction = connection.transaction()
+    async with asyncio.timeout(remaining(WRITE)):
+        await transaction.start()
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            async with asyncio.timeout(ROLLBACK):
+                await transaction.rollback()
+        raise
+    async with asyncio.timeout(remaining(WRITE)):
+        await transaction.commit()
 
 
 def _translated(error: asyncpg.PostgresError) -> Exception:

@@ -5,10 +5,11 @@ the query itself (ADR 4). This one forbids session state instead, so nothing nee
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import asyncpg
 
@@ -25,6 +26,8 @@ MAX_HELD = 200
 """Prepared statements a connection keeps; the code has fewer constants than this."""
 GOODBYE = 1.0
 """Seconds that a connection has to close politely."""
+PAUSE = 1.0
+"""Seconds after a connect that failed in which nobody tries another: with the server away, all but one fail at once."""
 
 
 class Connection(Base):
@@ -67,6 +70,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self.opened = 0
         self._closed = False
+        self._pause_until = float("-inf")
 
     async def open(self) -> None:
         """Open the connections that should be warm; raises if there is no server, and then leaves none open."""
@@ -82,15 +86,19 @@ class Pool:
 
     async def _new(self) -> Connection:
         """A connection for a slot that the caller holds."""
+        limit = remaining(self._connect)
         try:
             made: Connection = await asyncpg.connect(
                 self.dsn,
                 connection_class=Connection,
-                timeout=remaining(self._connect),
+                timeout=limit,
                 server_settings=self._server,
                 statement_cache_size=0,
             )
-        except BaseException:
+        except BaseException as error:
+            hurried = limit < self._connect  # the caller's haste says nothing of the server
+            if isinstance(error, Exception) and not (hurried and isinstance(error, TimeoutError)):
+                self._pause_until = time.monotonic() + PAUSE
             self._free_slot()
             raise
         if self._closed:
@@ -107,11 +115,23 @@ class Pool:
             self._free_slot()
         if self._closed:
             raise PoolTimeout("the pool is closed")
-        if self.opened < self.size:
+        if self.opened < self.size and not self._pausing():
             self.opened += 1
             return await self._new()
-        given = await self._turn(timeout)
-        return given if given is not None else await self._new()
+        given = await self._turn(timeout) if self.opened else self._refuse()
+        if given is not None:
+            return given
+        if self._pausing():
+            self._free_slot()
+            self._refuse()
+        return await self._new()
+
+    def _pausing(self) -> bool:
+        return time.monotonic() < self._pause_until
+
+    @staticmethod
+    def _refuse() -> NoReturn:
+        raise PoolTimeout("the database took no connection a moment ago")
 
     async def _turn(self, timeout: float) -> Connection | None:  # noqa: ASYNC109  as above
         """Wait in line: a connection, or a slot (None)."""

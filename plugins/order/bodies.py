@@ -71,7 +71,7 @@ class OrderAddressBody:
     either: ClassVar = ("pin_code", "pincode")
 
     full_name: Annotated[str, Text(1, 100)]
-    phone_number: Annotated[str, Text(pattern=r"\+?\d[\d \-]{8,18}\d", hint="must be a phone number")]
+    phone_number: Annotated[str, Text(pattern=r"\+?[\d(][\d ()\-]{8,18}\d", hint="must be a phone number")]
     address_line1: Annotated[str, Text(1, 200)]
     address_line2: Annotated[str, Text(max=200)] | None = None
     landmark: Annotated[str, Text(max=100)] | None = None
@@ -113,8 +113,9 @@ class OrderAddressBody:
 class PlaceOrderBody:
     """An order to place. Without `items` it takes the lines of the caller's cart.
 
-    One of `delivery_address` and `address_id` (one of the caller's own) is needed; the id wins. `expected_total`, in
-    rupees, is what the customer was shown: another total is refused and nothing reserved (RELIABILITY 4.3).
+    One of `delivery_address` and `address_id` (one of the caller's own) is needed; the id wins, unless the client made
+    it up, so that no address here can have it. `expected_total`, in rupees, is what the customer was shown: another
+    total is refused and nothing reserved (RELIABILITY 4.3).
     """
 
     either: ClassVar = ("delivery_address", "address_id")

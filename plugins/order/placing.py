@@ -102,17 +102,15 @@ class Placing:
         return lines
 
     async def _address(self, user_id: UserId, body: PlaceOrderBody) -> Address:
-        if body.address_id is not None:
-            try:
-                found = await self._addresses.find(self._db, user_id, UUID(body.address_id))
-            except ValueError:
-                found = None
-            if found is None:
-                raise not_found("Address")
-            return kept(found)
-        if body.delivery_address is None:
+        stored = _uuid(body.address_id)
+        if stored is None and body.delivery_address is not None:
+            return body.delivery_address.address()
+        if body.address_id is None:
             raise Invalid([FieldError("deliveryAddress", "is required", "required")])
-        return body.delivery_address.address()
+        found = None if stored is None else await self._addresses.find(self._db, user_id, stored)
+        if found is None:
+            raise not_found("Address")
+        return kept(found)
 
     async def _expected(self, lines: Mapping[UUID, int], expected: float | None) -> list[Item]:
         """The lines at catalogue prices. When the customer saw another total, the catalogue is asked once more."""
@@ -151,6 +149,13 @@ class Placing:
             message = f"must lie between today and {self._terms.schedule_days} days ahead"
             return Invalid([FieldError("scheduledDeliveryDate", message)])
         return Problem(UNAVAILABLE)  # NUMBERS_MISSING: the job that makes them mends it
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        return None
 
 
 def _check_limits(lines: Mapping[UUID, int], known: Mapping[ProductId, ProductView]) -> None:

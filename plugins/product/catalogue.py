@@ -42,6 +42,11 @@ class Catalogue:
         if monotonic() > self._good_until:
             raise Problem(UNAVAILABLE)
 
+    def require_filled(self) -> None:
+        """Raises Problem(UNAVAILABLE) until the database was seen once: an empty memory does not mean an empty shop."""
+        if self._good_until < 0:
+            raise Problem(UNAVAILABLE)
+
     def now(self) -> datetime:
         """The database's clock, as of the last look at it."""
         seen, at = self._clock

@@ -165,10 +165,12 @@ class SharedCatalogue:
 
     def find(self, product_id: ProductId) -> ProductView | None:
         """See the port."""
+        self._catalogue.require_filled()
         return self._catalogue.find(product_id)
 
     def many(self, ids: Collection[ProductId]) -> Mapping[ProductId, ProductView]:
         """See the port."""
+        self._catalogue.require_filled()
         return self._catalogue.many(ids)
 
     async def refresh(self) -> None:

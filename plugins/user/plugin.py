@@ -1,7 +1,7 @@
 """Wires the user domain into the kernel."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from core.auth import SESSIONS
+from core.errors import Problem
 from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
@@ -84,6 +85,8 @@ class UserPlugin:
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
         sender, tasks = self._kernel.services.get(CODE_SENDER), Tasks()
+        with suppress(Problem):  # the feed goes on trying; until then nobody's token is believed
+            await self._sessions.feed.read()
         tasks.forever("user.revocations", self._sessions.feed.run)
         tasks.forever("user.codes", partial(self._courier.run, sender))
         try:

@@ -108,13 +108,15 @@ class RevocationFeed:
         self._db, self._rows, self._keep = db, rows, token_life + MARGIN
         self._ended: dict[UUID, float] = {}
         self._read_at: float | None = None
-        """On the monotonic clock; None before the first read, when only this replica's own endings are known."""
+        """On the monotonic clock; None before the first read, when the feed knows nothing of the others' endings."""
 
     def revoked(self, session_id: UUID) -> bool:
-        """Whether the session has ended; raises UNAVAILABLE when the last read is more than a minute ago."""
-        if self._read_at is not None and time.monotonic() - self._read_at > STALE:
+        """Whether the session has ended; raises UNAVAILABLE when no read was within the last minute."""
+        if session_id in self._ended:
+            return True
+        if self._read_at is None or time.monotonic() - self._read_at > STALE:
             raise Problem(UNAVAILABLE)
-        return session_id in self._ended
+        return False
 
     def add(self, sessions: Iterable[UUID]) -> None:
         """Remember sessions that have just ended here, before the next read brings them."""

@@ -1,8 +1,9 @@
 """Every route of the app, known before it runs so that each is a test of its own; and somebody to call it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from core.testing import TestApp, settings_for
 from tests.contracts.world import World, settled
 from tests.people import Customer, NewCustomer
 
-NewWorld = Callable[[], Awaitable[World]]
+NewWorld = Callable[[], Coroutine[Any, Any, World]]
 
 
 @cache
@@ -23,12 +24,15 @@ def offline() -> App:
     return App(settings, [cls() for cls in find(settings.plugins)])
 
 
+def operations(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Method and path of each."""
+    return [(method.upper(), path) for path, item in document["paths"].items() for method in item]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`operation` walks the OpenAPI document, `route` the declared routes."""
     if "operation" in metafunc.fixturenames:
-        paths: dict[str, dict[str, object]] = offline().document()["paths"]  # type: ignore[assignment]
-        found = [(method.upper(), path) for path, item in paths.items() for method in item]
-        metafunc.parametrize("operation", found, ids=" ".join)
+        metafunc.parametrize("operation", operations(offline().document()), ids=" ".join)
     if "route" in metafunc.fixturenames:
         metafunc.parametrize("route", offline().routes, ids=lambda route: f"{route.method} {route.path}")
 

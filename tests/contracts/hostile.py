@@ -102,10 +102,10 @@ class Samples:
             return self._of(self._schemas.components[schema["$ref"].rpartition("/")[2]], name)
         if "properties" in schema:
             return {field: self._of(inner, field) for field, inner in schema["properties"].items()}
-        if "anyOf" in schema:
-            return self._of(schema["anyOf"][0], name)
         if "enum" in schema or "examples" in schema:
             return (schema.get("examples") or schema["enum"])[0]
+        if "anyOf" in schema:
+            return self._of(schema["anyOf"][0], name)
         kind = schema.get("type", "object")
         kind = kind if isinstance(kind, str) else kind[0]
         if kind == "array":

@@ -54,6 +54,8 @@ def test_an_issued_token_speaks_for_its_session() -> None:
         forged(type=None),
         forged(sub="no uuid"),
         forged(sid=None),
+        forged(exp=None),
+        forged(iat=None),
         forged(role="GOD"),
         forged(kid="unknown"),
         forged(key="", algorithm="none"),
@@ -88,6 +90,25 @@ def test_expiry_has_a_leeway_and_holds_for_remembered_tokens_too(monkeypatch: py
     assert caught.value.code is TOKEN_EXPIRED
 
 
+def test_a_token_is_verified_once_while_it_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, now = issuer(), int(time.time())
+    header = f"Bearer {forged(exp=now + 60)}"
+    tokens.principal(header)
+    monkeypatch.delattr(auth.jwt, "decode")
+    monkeypatch.setattr(auth.time, "time", lambda: now + 60 + LEEWAY - 1)
+    assert tokens.principal(header).user_id == USER
+
+
+@pytest.mark.parametrize("role", Role)  # their lengths differ, and with them what base64 would pad
+def test_a_token_says_for_how_long_it_is_good_and_has_the_standard_form(role: Role) -> None:
+    tokens = issuer()
+    token = tokens.issue(USER, SESSION, role)
+    head, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
+    assert tokens.lifetime == claims["exp"] - claims["iat"] == 15 * 60
+    assert head == {"alg": "HS256", "typ": "JWT", "kid": "b89616df24ce"}
+    assert "=" not in token
+
+
 def test_keys_rotate_without_a_refusal() -> None:
     """Accept the new key everywhere, sign with it, keep the old one until its tokens have expired, drop it."""
     before, both, after = issuer(OLD), issuer(SECRET, OLD), issuer(SECRET)
@@ -100,9 +121,12 @@ def test_keys_rotate_without_a_refusal() -> None:
 def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "REMEMBERED", 20)
     tokens = issuer()
+    sizes = []
     for _ in range(50):
         tokens.principal("Bearer " + tokens.issue(uuid4(), SESSION, "CUSTOMER"))
-    assert len(tokens._known) <= 20
+        sizes.append(len(tokens._known))
+    assert sizes[:21] == [*range(1, 21), 19], "a tenth makes room"
+    assert max(sizes) == 20
 
 
 def test_keys_do_not_print() -> None:

@@ -98,7 +98,9 @@ def test_a_production_without_urls_and_secrets_does_not_start(program: Program) 
 
 
 @pytest.mark.parametrize("broken", ["plugins = [", b"\xff"])
-def test_a_configuration_file_that_cannot_be_read_is_named(program: Program, tmp_path: Path, broken: str | bytes) -> None:
+def test_a_configuration_file_that_cannot_be_read_is_named(
+    program: Program, tmp_path: Path, broken: str | bytes
+) -> None:
     (tmp_path / "base.toml").write_bytes(broken if isinstance(broken, bytes) else broken.encode())
     told = complaint(program, "check-config", VURKSHA_CONFIG_DIR=str(tmp_path))
     assert f"{tmp_path}/base.toml cannot be read" in told

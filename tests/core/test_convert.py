@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.convert import camel, text, wire
+from core.convert import camel, dump_json, text, wire
 from core.errors import Invalid
 from core.http.fields import ManyOf, Moment, Number, OneOf, Whole
 from core.types import rupees
@@ -74,8 +74,8 @@ def test_a_whole_object_comes_back() -> None:
     line = Line(product_id=uuid4(), quantity=3)
     moment = datetime(2026, 1, 31, 9, tzinfo=UTC)
     thing = Everything(
-        name="a", count=1, ratio=1.5, flag=True, colour=Colour.GREEN, at=moment, when=moment, lines=[line], pair=("x", "y"),
-        extra={"a": 1}, other={"b": [1]}, any_thing={"c": None}, noted="n",
+        name="a", count=1, ratio=1.5, flag=True, colour=Colour.GREEN, at=moment, when=moment, lines=[line],
+        pair=("x", "y"), extra={"a": 1}, other={"b": [1]}, any_thing={"c": None}, noted="n",
     )  # fmt: skip
     import orjson  # noqa: PLC0415
 
@@ -89,9 +89,10 @@ def test_a_whole_object_comes_back() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", 1), ("name", None), ("name", "x" * 10_001), ("count", "1"), ("count", 1.0), ("count", True), ("ratio", "1"),
-        ("ratio", True), ("flag", 1), ("flag", "true"), ("colour", "BLUE"), ("colour", 3), ("at", "today"), ("at", "2026-01-31"),
-        ("when", "2026-01-31T09:00:00"), ("lines", {}), ("lines", "ab"), ("lines", [{}, {}, {}]), ("pair", "ab"), ("pair.1", ["a", 1]),
+        ("name", 1), ("name", None), ("name", "x" * 10_001), ("count", "1"), ("count", 1.0), ("count", True),
+        ("ratio", "1"), ("ratio", True), ("flag", 1), ("flag", "true"), ("colour", "BLUE"), ("colour", 3),
+        ("at", "today"), ("at", "2026-01-31"), ("when", "2026-01-31T09:00:00"), ("lines", {}), ("lines", "ab"),
+        ("lines", [{}, {}, {}]), ("pair", "ab"), ("pair.1", ["a", 1]),
         ("extra", []), ("other", 5), ("lines.0.productId", [{}]), ("lines.0", [5]),
     ],
 )  # fmt: skip
@@ -113,6 +114,27 @@ def test_every_mistake_is_told_with_its_path() -> None:
 def test_only_objects_are_objects() -> None:
     for value in ([], "x", 5, None):
         assert errors(value) == {"": "must be an object"}
+
+
+def test_other_errors_say_nothing_of_our_insides() -> None:
+    @attrs.frozen(kw_only=True)
+    class Odd:
+        """Its own check fails."""
+
+        name: Annotated[str, "a note"] = attrs.field(validator=lambda *_: 1 / 0)
+
+    with pytest.raises(Invalid) as caught:
+        wire.structure({"name": "a"}, Odd)
+    assert [e.message for e in caught.value.errors] == ["is not valid"]
+
+
+def test_an_instance_is_written_with_the_wires_names_and_nothing_else_is() -> None:
+    owner = uuid4()
+    assert wire.plain(Line(product_id=owner)) == {"productId": owner, "quantity": 1}
+    assert wire.structure({"product_id": 1, "productId": owner}, Line).product_id is owner
+    assert wire.dump(Line(product_id=owner)) == b'{"productId":"%b","quantity":1}' % str(owner).encode()
+    with pytest.raises(TypeError, match="not JSON serializable: object"):
+        dump_json(object())
 
 
 def test_queries_are_read_from_text() -> None:

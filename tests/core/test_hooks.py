@@ -34,7 +34,7 @@ async def program(new_database: NewDatabase, servers: Servers, tmp_path_factory:
 
 async def soon(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -73,11 +73,22 @@ def fields(**readers: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
 
 user = fields(id=text, name=maybe(text), email=maybe(text), phone=maybe(text), profilePicture=maybe(text, ""))
 product = fields(
-    id=text, name=text, description=maybe(text, ""), category=text, price=number, unit=maybe(text, "kg"), image=maybe(text, ""),
-    stock=maybe(whole, 0), isActive=maybe(flag, True), isOrganic=maybe(flag, False), rating=maybe(number, 0),  # noqa: FBT003
-    reviewCount=maybe(whole, 0), farmSource=maybe(text, ""), tags=maybe(lambda v: listing(v, text), []),
+    id=text,
+    name=text,
+    description=maybe(text, ""),
+    category=text,
+    price=number,
+    unit=maybe(text, "kg"),
+    image=maybe(text, ""),
+    stock=maybe(whole, 0),
+    isActive=maybe(flag, True),
+    isOrganic=maybe(flag, False),
+    rating=maybe(number, 0),
+    reviewCount=maybe(whole, 0),
+    farmSource=maybe(text, ""),
+    tags=maybe(lambda v: listing(v, text), []),
     discountPercentage=maybe(number),
-)  # fmt: skip
+)
 cart_item = fields(
     productId=text,
     productName=text,
@@ -91,17 +102,47 @@ order_item = fields(
     productName=text, quantity=whole, unitPrice=number, unit=maybe(text, "kg"), productImage=maybe(text, "")
 )
 order = fields(
-    id=text, orderNumber=text, status=text, createdAt=moment, total=number, deliveryFee=number, subtotal=number,
-    deliveryAddress=text, scheduledDeliveryDate=moment, paymentMethod=maybe(text, "COD"), items=lambda v: listing(v, order_item),
-)  # fmt: skip
+    id=text,
+    orderNumber=text,
+    status=text,
+    createdAt=moment,
+    total=number,
+    deliveryFee=number,
+    subtotal=number,
+    deliveryAddress=text,
+    scheduledDeliveryDate=moment,
+    paymentMethod=maybe(text, "COD"),
+    items=lambda v: listing(v, order_item),
+)
 notification = fields(
-    id=text, type=text, title=text, body=text, createdAt=moment, imageUrl=maybe(text), actionType=maybe(text),
-    actionData=maybe(mapping), isRead=maybe(flag, False),  # noqa: FBT003
-)  # fmt: skip
+    id=text,
+    type=text,
+    title=text,
+    body=text,
+    createdAt=moment,
+    imageUrl=maybe(text),
+    actionType=maybe(text),
+    actionData=maybe(mapping),
+    isRead=maybe(flag, False),
+)
 address = fields(
-    id=text, fullName=text, phoneNumber=text, addressLine1=text, addressLine2=text, city=text, state=text, pinCode=text, country=text,
-    type=text, isDefault=maybe(flag, False), latitude=maybe(number), longitude=maybe(number),  # noqa: FBT003
-    deliveryInstructions=maybe(fields(specialNotes=maybe(text), securityCode=maybe(text), preferredTimeSlot=maybe(text))),
-    createdAt=moment, updatedAt=moment,
-)  # fmt: skip
+    id=text,
+    fullName=text,
+    phoneNumber=text,
+    addressLine1=text,
+    addressLine2=text,
+    city=text,
+    state=text,
+    pinCode=text,
+    country=text,
+    type=text,
+    isDefault=maybe(flag, False),
+    latitude=maybe(number),
+    longitude=maybe(number),
+    deliveryInstructions=maybe(
+        fields(specialNotes=maybe(text), securityCode=maybe(text), preferredTimeSlot=maybe(text))
+    ),
+    createdAt=moment,
+    updatedAt=moment,
+)
 pagination = fields(page=maybe(whole, 1), limit=maybe(whole, 20), total=maybe(whole, 0))

@@ -1,4 +1,4 @@
-"""A client that behaves as the mobile app does: its headers, public list, retries, refresh rule and envelope (CONTRACT A.1)."""
+"""A client that behaves as the mobile app does: headers, public list, retries, refresh, envelope (CONTRACT A.1)."""
 
 import asyncio
 import time
@@ -12,8 +12,13 @@ import orjson
 from tests.journeys import dart
 
 PUBLIC = (
-    "/api/v1/auth/otp/send", "/api/v1/auth/otp/verify", "/api/v1/products", "/api/v1/categories", "/api/v1/banners", "/health",
-)  # fmt: skip
+    "/api/v1/auth/otp/send",
+    "/api/v1/auth/otp/verify",
+    "/api/v1/products",
+    "/api/v1/categories",
+    "/api/v1/banners",
+    "/health",
+)
 RETRIES = 3
 RECEIVE = 30.0
 
@@ -41,7 +46,7 @@ class Phone:
         """The envelope of a success, as ApiResponse.fromJson reads it."""
         url = f"{self._url}/api/v1{path}"
         status, answer = await self._with_retries(method, url, body, key)
-        if status == 401 and not any(part in url for part in PUBLIC):  # noqa: PLR2004
+        if status == 401 and not any(part in url for part in PUBLIC):
             status, answer = await self._after_401(method, url, body, key, (status, answer))
         return self._read(status, answer)
 
@@ -75,7 +80,7 @@ class Phone:
                 if attempt == RETRIES:
                     raise
             else:
-                if status < 500 or attempt == RETRIES:  # noqa: PLR2004
+                if status < 500 or attempt == RETRIES:
                     return status, answer
             await self._pause(attempt + 1)
         raise AssertionError("unreachable")
@@ -105,7 +110,7 @@ class Phone:
             status, answer = await self._with_retries(
                 "POST", f"{self._url}/api/v1/auth/token/refresh", {"refreshToken": self.storage["refresh"]}, None
             )
-            if status != 200:  # noqa: PLR2004
+            if status != 200:
                 self.storage.clear()
                 return first
             data = dart.mapping(dart.mapping(orjson.loads(answer)).get("data"))
@@ -116,7 +121,7 @@ class Phone:
         finally:
             self._refreshing = False
         replayed = await self._with_retries(method, url, body, key)
-        if not 200 <= replayed[0] < 300:  # noqa: PLR2004
+        if not 200 <= replayed[0] < 300:
             self.storage.clear()
         return replayed
 
@@ -127,9 +132,9 @@ class Phone:
             body.get("error")
         )
         dart.maybe(dart.text)(body.get("requestId"))
-        if not 200 <= status < 300:  # noqa: PLR2004
+        if not 200 <= status < 300:
             raise Failed(status, error.get("code"), error.get("message"))
-        if not dart.maybe(dart.flag, False)(body.get("success")):  # noqa: FBT003
+        if not dart.maybe(dart.flag, False)(body.get("success")):
             raise dart.CastError("a 2xx without success")
         if body.get("pagination") is not None:
             page = dart.pagination(body["pagination"])

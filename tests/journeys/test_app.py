@@ -14,10 +14,19 @@ from tests.journeys.phone import Failed, Phone, order_key
 from tests.people import code_for, new_phone
 
 HOME = {
-    "id": "1732262400000", "fullName": "Asha Rao", "phoneNumber": "9876543210", "addressLine1": "12 Orchard Road", "addressLine2": "",
-    "city": "Pune", "state": "Maharashtra", "pinCode": "411001", "country": "India", "type": "home", "isDefault": True,
+    "id": "1732262400000",
+    "fullName": "Asha Rao",
+    "phoneNumber": "9876543210",
+    "addressLine1": "12 Orchard Road",
+    "addressLine2": "",
+    "city": "Pune",
+    "state": "Maharashtra",
+    "pinCode": "411001",
+    "country": "India",
+    "type": "home",
+    "isDefault": True,
     "deliveryInstructions": {"specialNotes": "ring twice"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture

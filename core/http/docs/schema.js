@@ -110,7 +110,8 @@ function example(schema, brief = false, seen = []) {
   if (full.examples || full.enum) return (full.examples ?? full.enum)[0];
   if (full.items) return seen.includes(follow(full.items)) ? [] : [example(full.items, brief, seen)];
   if (full.properties) {
-    const wanted = brief && full.required ? full.required : Object.keys(full.properties);
+    const needed = [...(full.required ?? []), ...(full.anyOf?.[0].required ?? [])]; // of two spellings, the first
+    const wanted = brief && needed.length ? needed : Object.keys(full.properties);
     const value = (name) => (seen.includes(full) ? null : example(full.properties[name], brief, deeper));
     return Object.fromEntries(wanted.map((name) => [name, value(name)]));
   }

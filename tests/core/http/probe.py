@@ -10,8 +10,10 @@ from uuid import UUID
 import attrs
 import click
 
+from core import tasks
 from core.auth import SESSIONS, Principal, Role
 from core.errors import RATE_LIMITED, SESSION_EXPIRED, Problem
+from core.events import outbox
 from core.events.model import EventMeta
 from core.events.subscription import Subscription
 from core.hookspecs import hookimpl
@@ -77,11 +79,13 @@ class Gate:
     def __init__(self) -> None:
         self.ended: set[UUID] = set()
         self.role = Role.CUSTOMER
+        self.is_live = True
+        """What the database says; `ended` is what memory says."""
 
     async def require(self, source: Tx | Db, principal: Principal) -> Role:
         """As stored."""
         assert await source.fetchval("SELECT true")
-        if principal.session_id in self.ended:
+        if principal.session_id in self.ended or not self.is_live:
             raise Problem(SESSION_EXPIRED)
         return self.role
 
@@ -100,6 +104,10 @@ class ProbeSettings:
     """A section of its own."""
 
     word: str = "hello"
+    broken: bool = False
+    """Its lifespan fails."""
+    hopeless: bool = False
+    """The kernel's relay does nothing but fail."""
 
 
 class ProbePlugin:
@@ -119,6 +127,9 @@ class ProbePlugin:
         """Sessions."""
         self.asked.append("provides")
         self.db, self.settings = kernel.db, kernel.section(ProbeSettings)
+        if self.settings.hopeless:
+            outbox.Relay.step = None  # type: ignore[assignment,method-assign]  this process is only there to fail
+            tasks.LONGEST_PAUSE = 0.001
         return [Provided(SESSIONS, self.gate)]
 
     @hookimpl
@@ -143,11 +154,13 @@ class ProbePlugin:
             route("GET", "/probe/words/{word}", self.word),
             route("POST", "/probe/echo", self.echo, body=Echo, repeat=Repeat.NATURAL),
             route("POST", "/probe/add", self.add, USER, body=Echo, repeat=Repeat.KEYED, status=201),
-            route("POST", "/probe/live", self.special, LIVE_USER, repeat=Repeat.NATURAL),
+            route("POST", "/probe/live", self.live, LIVE_USER, repeat=Repeat.NATURAL),
+            route("GET", "/probe/live", self.mine, LIVE_USER),
             route("GET", "/probe/mine", self.mine, USER),
             route("GET", "/probe/admin", self.mine, ADMIN),
             route("GET", "/probe/boom", self.boom),
             route("GET", "/probe/slow", self.slow, deadline=0.2),
+            route("POST", "/probe/slow", self.slow, deadline=0.2, repeat=Repeat.NATURAL),
             route("GET", "/probe/too-many", self.too_many, USER),
             Files("/images", self.folder),
         ]
@@ -196,6 +209,8 @@ class ProbePlugin:
     async def opened(self) -> AsyncIterator[None]:
         """The table is there by now."""
         await self.db.fetchval("SELECT count(*) FROM probes.rows")
+        if self.settings.broken:
+            raise LookupError
         self.is_open = True
         yield
         self.is_open = False
@@ -248,6 +263,10 @@ class ProbePlugin:
         if call.body.name == "refused":
             raise Problem(SESSION_EXPIRED)
         return Said(text=f"{call.body.name} {count}")
+
+    async def live(self, call: Call[None, None]) -> Said:
+        """In the kernel's transaction."""
+        return Said(text=await call.tx.fetchval("SELECT $1::text", str(call.principal.user_id)))
 
     async def mine(self, call: Call[None, None]) -> Said:
         """Who asks."""

@@ -1,6 +1,7 @@
 """Bodies and queries: every bound, and never another exception than a Problem."""
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -117,6 +118,24 @@ def test_the_depth_is_bounded() -> None:
     assert refusal(nested(MAX_DEPTH + 1)).code is INVALID_INPUT
 
 
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"{", r"The body is not valid JSON: .+\."),
+        (b"[]", r"The body must be a JSON object\."),
+        (b'{"a":1,"a":1}', r"The body names a key twice\."),
+        (orjson.dumps({"a": [0] * 201}), r"A list has more than 200 items\."),
+        (b'{"a":' * 20 + b"{}" + b"}" * 20, r"The body is nested more than 20 deep\."),
+        (orjson.dumps({"a": [{str(n): n for n in range(500)}] * 2}), r"The body has more than 1000 keys\."),
+        (b'{"a":9007199254740993}', r"A number is too large\."),
+        (orjson.dumps({"a": "x" * 10_001}), r"A text has more than 10000 characters\."),
+        (b'{"a":"\\u0000"}', r"A text holds a NUL character\."),
+    ],
+)
+def test_a_refusal_names_its_bound(raw: bytes, message: str) -> None:
+    assert re.fullmatch(message, refusal(raw).message)
+
+
 def test_no_bytes_are_an_object_without_fields() -> None:
     assert decode(b"") == {}
 
@@ -135,6 +154,20 @@ def test_a_query_names_each_value_once() -> None:
         with pytest.raises(Problem) as caught:
             parse_query(query)
         assert caught.value.code in (INVALID_FORMAT, INVALID_INPUT)
+
+
+def test_a_query_has_fifty_fields_at_most() -> None:
+    fields = [f"f{n}=1" for n in range(MAX_FIELDS)]
+    assert len(parse_query("&".join(fields))) == MAX_FIELDS == 50
+    with pytest.raises(Problem, match=r"^The query could not be read\.$"):
+        parse_query("&".join([*fields, "more=1"]))
+
+
+def test_a_name_that_is_given_twice_is_told_but_not_at_any_length() -> None:
+    name = "é" + "n" * 60
+    with pytest.raises(Problem) as caught:
+        parse_query(f"{name}=1&{name}=2")
+    assert caught.value.message == "'\\xe9" + "n" * 39 + "' is given twice."
 
 
 @given(st.text(st.characters(codec=None), max_size=60) | st.text("&=%+aF0;", max_size=40))

@@ -40,3 +40,22 @@ async def test_a_client_that_varies_queries_without_end_does_not_fill_the_memory
     for n in range(60):
         assert (await probe.get(f"/probe/cached?x={n}")).status == 200
     assert len(probe.app.entry._memory) <= 50
+
+
+async def test_large_answers_do_not_fill_the_memory_either(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = probe.app.entry._memory
+    monkeypatch.setattr(cached, "MOST_BYTES", memory._bytes + 20_000)
+    for n in range(100):
+        assert (await probe.get(f"/probe/cached?large={n}")).status == 200
+        assert memory._bytes <= cached.MOST_BYTES
+    assert 0 < len(memory) < 100
+
+
+async def test_what_the_memory_weighs_follows_what_is_in_it(probe: Probe) -> None:
+    memory = probe.app.entry._memory
+    for n in range(3):
+        await probe.get(f"/probe/cached?weighed={n}")
+    await probe.get("/probe/cached?weighed=0")
+    probe.plugin.version += 1
+    await probe.get("/probe/cached?weighed=0")
+    assert memory._bytes == sum(cached._weight(target, kept) for target, kept in memory._kept.items())

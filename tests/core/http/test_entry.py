@@ -1,6 +1,7 @@
 """HTTP as bytes: what must stay true below the routes, whatever aiohttp release parses it."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -223,3 +224,65 @@ async def test_bytes_that_are_no_utf_8_are_not_a_fault_of_ours(probe: Probe, pla
     status, _, body, _ = await exchange(probe, HELLO.replace(b"hello", place))
     assert status in (200, 400, 404)
     assert orjson.loads(body)["requestId"]
+
+
+async def test_a_client_that_never_finishes_a_later_head_is_closed(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
+    await probe.get("/probe/cached?page=3")
+    for first in (HELLO, CACHED):  # answered by aiohttp's loop, and from memory
+        async with connected(probe) as (reader, writer):
+            writer.write(first)
+            await answer(reader)
+            began = time.monotonic()
+            writer.write(b"GET / HT")
+            assert await reader.read() == b""
+            assert time.monotonic() - began < 2
+
+
+async def test_a_later_head_that_is_finished_in_time_is_answered(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
+    async with connected(probe) as (reader, writer):
+        for _ in range(2):
+            writer.write(HELLO[:20])
+            await asyncio.sleep(0.05)
+            writer.write(HELLO[20:])
+            assert (await answer(reader))[0] == 200
+        await asyncio.sleep(0.3)
+        writer.write(HELLO)
+        assert (await answer(reader))[0] == 200
+
+
+async def write_for_ever(sock: socket.socket, raw: bytes) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            await asyncio.get_running_loop().sock_sendall(sock, raw)
+
+
+async def test_a_client_that_reads_no_answers_is_cut(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.2)
+    await probe.get("/probe/cached?page=3")
+    place = urlsplit(probe.url)
+    for raw in (CACHED, HELLO):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.connect((place.hostname, place.port))
+        sock.setblocking(False)
+        with sock, pytest.raises(ConnectionError):
+            await write_for_ever(sock, raw * 100)
+
+
+async def test_a_client_that_reads_slowly_gets_everything(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 5.0)
+    async with connected(probe) as (reader, writer):
+        writer.write(HELLO * 3_000)
+        await asyncio.sleep(0.5)
+        for _ in range(3_000):
+            assert (await answer(reader))[0] == 200
+
+
+async def test_a_hop_that_the_client_made_up_in_a_line_of_its_own_is_not_believed(probe: Probe) -> None:
+    lines = b"\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n"
+    _, _, body, _ = await exchange(probe, HELLO.replace(b"\r\n\r\n", lines))
+    assert orjson.loads(body)["data"]["text"].endswith(" 9.9.9.9")

@@ -1,10 +1,17 @@
 """Keyed requests: one effect, equal answers (RELIABILITY 4.1)."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from core.auth import Role
+from core.errors import CONFLICT, UNAVAILABLE, Problem
+from core.http.idempotency import keyed as keyed_work
+from core.http.idempotency import settled
+from core.http.routing import Call, Encoded, Operation, Reply
+from core.store.db import NotReached
 from tests.core.harness import Person, Probe
 
 
@@ -76,3 +83,62 @@ async def test_a_replay_is_authorised_again(probe: Probe) -> None:
 async def test_a_key_of_bad_form_is_400(probe: Probe, key: str) -> None:
     answer = await probe.post("/probe/add", as_=probe.person(), json={"name": "a"}, headers=keyed(key))
     assert (answer.status, answer.code) == (400, "VAL_001")
+
+
+async def test_a_live_write_reads_the_session_in_its_own_transaction(probe: Probe) -> None:
+    person, stranger = probe.person(), probe.person(Role.SUPPORT)
+    probe.plugin.gate.ended.discard(person.session_id)
+    assert (await probe.post("/probe/live", as_=person, body=b"")).data == {"text": str(person.user_id)}
+    probe.plugin.gate.is_live = False
+    ended = await probe.post("/probe/live", as_=person, body=b"")
+    assert (ended.status, ended.code) == (401, "AUTH_004")
+    probe.plugin.gate.is_live = True
+    assert (await probe.post("/probe/live", as_=stranger, body=b"")).status == 200
+
+
+class Broken:
+    """The work of a keyed route whose connection breaks when its commit was sent."""
+
+    def __init__(self, probe: Probe, *, committed: bool, problem: Problem) -> None:
+        route = next(one for one in probe.app.routes if one.path == "/probe/add")
+        self._work = keyed_work(route, probe.db, probe.plugin.gate)
+        self._committed, self._problem = committed, problem
+
+    async def __call__(self, call: Call[Any, Any]) -> object:
+        if self._committed:
+            await self._work(call)
+        raise self._problem
+
+
+def asked(probe: Probe, *, given: bool) -> Call[Any, Any]:
+    person = probe.person()
+    principal = probe.kernel.tokens.principal(f"Bearer {person.token}")
+    body = type("Body", (), {"name": uuid4().hex[:12]})()
+    call: Call[Any, Any] = Call(
+        body=body, query=None, path={}, request_id="r", client="", user_agent="", if_match=None, principal=principal
+    )
+    call.claim(Operation(person.user_id, "POST /probe/add", uuid4().hex, given, b"f"))
+    return call
+
+
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_commit_whose_answer_was_lost_is_looked_up(probe: Probe, given: bool) -> None:
+    call = asked(probe, given=given)
+    reply = await settled(probe.db, Broken(probe, committed=True, problem=Problem(UNAVAILABLE)))(call)
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.data, Encoded)
+    assert (reply.status, reply.replayed, reply.data.json) == (201, given, b'{"text":"%b 1"}' % call.body.name.encode())
+
+
+@pytest.mark.parametrize(("committed", "code"), [(False, UNAVAILABLE), (True, CONFLICT), (False, CONFLICT)])
+async def test_what_was_not_done_stays_a_failure(probe: Probe, committed: bool, code: Any) -> None:
+    with pytest.raises(Problem) as caught:
+        await settled(probe.db, Broken(probe, committed=committed, problem=Problem(code)))(asked(probe, given=True))
+    assert caught.value.code is code
+
+
+async def test_what_never_reached_the_database_is_not_looked_up(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe.db, "fetchrow", None)
+    work = Broken(probe, committed=False, problem=NotReached(UNAVAILABLE))
+    with pytest.raises(NotReached):
+        await settled(probe.db, work)(asked(probe, given=True))

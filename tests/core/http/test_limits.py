@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -74,7 +73,7 @@ def test_memory_is_bounded_and_the_busy_ones_are_kept_if_they_can_be(monkeypatch
     assert (len(buckets._buckets), taken(buckets, "busy", 1)) == (2, 0)
     for key in range(100):
         buckets.take(key)
-    assert len(buckets._buckets) <= 10
+        assert len(buckets._buckets) <= 10
 
 
 def test_a_refusal_says_what_the_limit_is_and_when_to_come_again() -> None:
@@ -124,6 +123,13 @@ async def test_over_http_guessing_tokens_is_counted_by_address(slow_probe: Probe
     assert 429 in [answer.status for answer in answers]
 
 
+async def test_over_http_answers_from_memory_count_too(slow_probe: Probe) -> None:
+    headers = {"X-Forwarded-For": "7.7.7.10"}
+    answers = [await slow_probe.get("/probe/cached", headers=headers) for _ in range(6)]
+    assert [answer.status for answer in answers][:2] == [200, 200]
+    assert answers[-1].code == "RATE_001"
+
+
 async def test_a_domains_own_429_speaks_of_no_bucket(slow_probe: Probe) -> None:
     answer = await slow_probe.get("/probe/too-many", as_=slow_probe.person())
     assert (answer.status, answer.headers["Retry-After"]) == (429, "3600")
@@ -132,4 +138,3 @@ async def test_a_domains_own_429_speaks_of_no_bucket(slow_probe: Probe) -> None:
 
 async def test_health_has_no_limit(slow_probe: Probe) -> None:
     assert {(await slow_probe.get("/health/live")).status for _ in range(20)} == {200}
-    assert urlsplit(slow_probe.url).port

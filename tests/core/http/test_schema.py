@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
-from typing import Annotated, Any, Literal, NewType, cast
+from typing import Annotated, Any, ClassVar, Literal, NewType, cast
 from uuid import UUID
 
 import attrs
@@ -127,6 +127,26 @@ def test_the_schema_of_an_input_and_the_converter_agree(value: object) -> None:
     except Exception:  # noqa: BLE001  refused is refused
         taken = False
     assert Draft202012Validator(component(Basket, given=True)).is_valid(value) is taken
+
+
+@attrs.frozen(kw_only=True)
+class Spelled:
+    either: ClassVar = ("pin_code", "pincode")
+
+    pin_code: str | None = None
+    pincode: str | None = None
+
+
+def test_an_input_may_need_one_of_two_spellings() -> None:
+    schemas = Schemas({})
+    asked = Draft202012Validator({**schemas.input(Spelled), "components": {"schemas": schemas.components}})
+    assert asked.is_valid({"pinCode": "1"})
+    assert asked.is_valid({"pincode": "1", "pinCode": None})
+    assert not asked.is_valid({})
+    assert not asked.is_valid({"pincode": None})
+    answered = Schemas({})
+    answered.answer(Spelled)
+    assert "anyOf" not in answered.components["Spelled"]
 
 
 def test_a_class_may_hold_itself() -> None:

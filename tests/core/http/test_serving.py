@@ -176,6 +176,12 @@ async def test_the_client_is_the_last_hop_that_no_proxy_of_ours_is(probe: Probe)
     assert (await probe.get("/probe/hello")).data["text"].endswith(" 127.0.0.1")
 
 
+def test_an_ipv4_proxy_is_trusted_on_a_listener_for_both_families(probe: Probe) -> None:
+    assert probe.app.entry._trusts("::ffff:127.0.0.1")
+    assert not probe.app.entry._trusts("::ffff:9.9.9.9")
+    assert not probe.app.entry._trusts("::1")
+
+
 async def test_cors_is_an_exact_list(probe: Probe) -> None:
     good = await probe.get("/probe/hello", headers={"Origin": "https://shop.example"})
     assert good.headers["Access-Control-Allow-Origin"] == "https://shop.example"

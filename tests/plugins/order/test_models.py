@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.types import Paise, rupees, uuid7
-from plugins.order.models import Address, Bill, Item, OrderSettings, merge, price
+from plugins.order.models import MAX_QUANTITY, Address, Bill, Item, OrderSettings, merge, price
 
 TERMS = OrderSettings()
 items = st.builds(
@@ -53,6 +53,18 @@ def test_merging_loses_no_piece_and_keeps_the_order(lines: list[tuple[UUID, int]
     merged = merge(lines)
     assert sum(merged.values()) == sum(quantity for _, quantity in lines)
     assert list(merged) == list(dict.fromkeys(product for product, _ in lines))
+
+
+def test_the_terms_are_those_that_the_app_tells() -> None:
+    assert attrs.asdict(TERMS) == {
+        "minimum_paise": 19_900,
+        "delivery_fee_paise": 4_000,
+        "free_delivery_paise": 50_000,
+        "delivery_hours": 24,
+        "payment_minutes": 15,
+        "schedule_days": 30,
+    }
+    assert MAX_QUANTITY == 99
 
 
 def test_delivery_is_free_from_the_amount_that_the_app_shows() -> None:

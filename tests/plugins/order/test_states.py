@@ -8,7 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from plugins.order.states import (
     FORWARD,
     LABELS,
+    METHOD_NAMES,
     MOVES,
+    OWNER_CANCELS,
     WORDS,
     Method,
     NotAllowed,
@@ -147,6 +149,34 @@ def test_cash_is_paid_on_delivery() -> None:
     assert advance(State(Status.OUT_FOR_DELIVERY, Method.COD, Payment.PENDING), Status.DELIVERED).payment is (
         Payment.COMPLETED
     )
+
+
+def test_each_status_has_three_words() -> None:
+    assert {status.value: f"{key(status)} {LABELS[status]}" for status in Status} == {
+        "PENDING": "processing Pending",
+        "CONFIRMED": "processing Pending",
+        "PROCESSING": "processing Processing",
+        "READY_FOR_PICKUP": "processing Processing",
+        "OUT_FOR_DELIVERY": "in_transit Shipped",
+        "DELIVERED": "delivered Delivered",
+        "CANCELLED": "cancelled Cancelled",
+        "REFUNDED": "cancelled Refunded",
+    }
+    assert {*WORDS} == {word for status in Status for word in (status.value, LABELS[status], key(status))}
+
+
+def test_the_app_says_these_ways_of_paying() -> None:
+    assert " ".join(Method) == "COD UPI CARD NET_BANKING WALLET"
+    assert METHOD_NAMES == {
+        "creditCard": "CARD",
+        "debitCard": "CARD",
+        "netBanking": "NET_BANKING",
+        "netbanking": "NET_BANKING",
+    }
+
+
+def test_customers_cancel_what_nobody_packs_yet() -> None:
+    assert {status for status in Status if status in OWNER_CANCELS} == {Status.PENDING, Status.CONFIRMED}
 
 
 @pytest.mark.parametrize(

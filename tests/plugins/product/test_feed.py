@@ -17,6 +17,7 @@ from plugins.product.feed import Feed
 from plugins.product.models import Banner, Category, Product
 from plugins.product.ports import ProductId
 from plugins.product.queries import CatalogueReads, CatalogueWrites, Look
+from plugins.product.service import SharedCatalogue
 from tests.plugins.product.shelf import Shelf
 from tests.plugins.product.test_catalogue import SHELF, product
 
@@ -118,6 +119,19 @@ async def test_a_look_that_fails_forgets_nothing(feed: Feed, script: Script, key
     script.broken = False
     await feed.refresh()
     assert script.asked[-1] == (100, {key})
+
+
+async def test_a_memory_that_was_never_filled_does_not_say_that_nothing_is_sold(
+    feed: Feed, catalogue: Catalogue, script: Script, key: ProductId
+) -> None:
+    shared = SharedCatalogue(catalogue, feed, CatalogueWrites())
+    for ask in (lambda: shared.find(key), lambda: shared.many([key])):
+        with pytest.raises(Problem) as caught:
+            ask()
+        assert caught.value.code is UNAVAILABLE
+    await feed.refresh()
+    assert shared.find(key) is not None
+    assert set(shared.many([key])) == {key}
 
 
 async def test_another_server_is_read_from_the_beginning(

@@ -214,3 +214,13 @@ async def test_a_refresh_token_is_not_guessed_from_another(house: House) -> None
     token = RefreshToken.read(done.tokens.refresh_token)
     assert token is not None
     assert await refused(house, token.successor(b"", 1).text) == "AUTH_003"
+
+
+async def test_a_feed_that_was_never_read_believes_no_token(house: House) -> None:
+    feed = RevocationFeed(house.db, SessionRows(), token_life=900)
+    ended = uuid7()
+    feed.add([ended])
+    assert feed.revoked(ended)
+    with pytest.raises(Problem) as caught:
+        feed.revoked(uuid7())
+    assert caught.value.code.status == 503
