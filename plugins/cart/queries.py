@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, LiteralString
 from uuid import UUID
 
-from core.types import UserId
+from core.errors import Problem
+from core.store.db import NotReached
+from core.types import UserId, uuid7
 from plugins.cart.models import Cart, Limits
 from plugins.product.ports import ProductId
 
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 FIND: LiteralString = """
 SELECT version, products, quantities, updated_at FROM carts.carts WHERE user_id = $1 AND carts.is_live(updated_at)
 """
-ADD: LiteralString = "SELECT version, products, quantities, updated_at FROM carts.add_line($1, $2, $3, $4, $5)"
+ADD: LiteralString = "SELECT version, products, quantities, updated_at FROM carts.add_line($1, $2, $3, $4, $5, $6)"
+ADDED: LiteralString = (
+    "SELECT version, products, quantities, updated_at FROM carts.carts WHERE user_id = $1 AND $2 = ANY (additions)"
+)
 PUT: LiteralString = "SELECT version, products, quantities, updated_at FROM carts.put_line($1, $2, $3, $4, $5)"
 REMOVE: LiteralString = "SELECT version, products, quantities, updated_at FROM carts.remove_line($1, $2)"
 CLEAR: LiteralString = "SELECT version, products, quantities, updated_at FROM carts.cleared($1)"
@@ -60,9 +65,23 @@ class CartQueries:
     async def add(
         self, user_id: UserId, product_id: ProductId, quantity: int, bounds: Limits, tx: "Tx | None" = None
     ) -> Cart:
-        """Add to a line or begin it. Refused: OVER_MAXIMUM, OUT_OF_STOCK, CART_FULL."""
-        args = (user_id, product_id, quantity, bounds.maximum, bounds.stock)
-        return _cart(await (tx.fetchrow(ADD, *args) if tx is not None else self._db.command(ADD, *args)))
+        """Add to a line or begin it. Refused: OVER_MAXIMUM, OUT_OF_STOCK, CART_FULL.
+
+        When the answer was lost with the connection, the cart is asked whether the addition is in it.
+        """
+        addition = uuid7()
+        args = (user_id, product_id, quantity, bounds.maximum, bounds.stock, addition)
+        if tx is not None:
+            return _cart(await tx.fetchrow(ADD, *args))
+        try:
+            return _cart(await self._db.command(ADD, *args))
+        except NotReached:
+            raise
+        except Problem:  # UNAVAILABLE: a statement has no other
+            row = await self._db.fetchrow(ADDED, user_id, addition)
+            if row is None:
+                raise
+            return _cart(row)
 
     async def put(self, user_id: UserId, product_id: ProductId, quantity: int, bounds: Limits) -> Cart:
         """Set a line's quantity, or take it out with 0. Refused: NOT_IN_CART, OVER_MAXIMUM, OUT_OF_STOCK."""

@@ -109,7 +109,7 @@ class CartRoutes:
         return Reply(data=Encoded(await self._service.read(call.principal.user_id)))
 
     async def add(self, call: Call[AddBody, Any]) -> Reply:
-        """POST /cart/items. Without a key of the client's there is nothing to remember it by."""
+        """POST /cart/items. Only a key of the client's makes a later request a repeat of this one."""
         product_id, quantity = ProductId(call.body.product_id), call.body.quantity
         if not call.operation.given:
             return Reply(data=Encoded(await self._service.add(call.principal.user_id, product_id, quantity)))

@@ -117,7 +117,7 @@ def advance(state: State, to: Status) -> State:
             raise NotAllowed("nothing was paid")
         return attrs.evolve(state, status=to, payment=Payment.REFUNDED)
     if to is Status.DELIVERED and state.method is Method.COD:
-        return attrs.evolve(state, status=to, payment=Payment.COMPLETED)
+        return attrs.evolve(state, status=to, payment=max(state.payment, Payment.COMPLETED, key=FORWARD.index))
     return attrs.evolve(state, status=to)
 
 

@@ -102,9 +102,10 @@ named = fields(id=key, name=filled, slug=filled)
 product = both(
     dart.product,
     fields(
-        id=key, slug=filled, category=filled, categoryId=key, categoryInfo=named, price=number, compareAtPrice=maybe(number),
-        unit=filled, image=text, imageUrl=text, stock=whole, inStock=flag, isActive=flag, isOrganic=flag, rating=number,
-        averageRating=number, reviewCount=whole, farmSource=text, tags=many(text), description=text,
+        id=key, slug=filled, category=filled, categoryId=key, categoryInfo=named, price=number,
+        compareAtPrice=maybe(number), unit=filled, image=text, imageUrl=text, stock=whole, inStock=flag,
+        isActive=flag, isOrganic=flag, rating=number, averageRating=number, reviewCount=whole,
+        farmSource=text, tags=many(text), description=text,
     ),
     names=(("image", "imageUrl"), ("rating", "averageRating")),
 )  # fmt: skip
@@ -115,23 +116,27 @@ review = fields(
 product_detail = both(
     product,
     fields(
-        shortDescription=maybe(text), minOrderQuantity=whole, maxOrderQuantity=whole, quantityStep=number, shelfLife=maybe(text),
-        storageInstructions=maybe(text), nutritionInfo=maybe(mapping), isFeatured=flag, images=many(picture), reviews=many(review),
+        shortDescription=maybe(text), minOrderQuantity=whole, maxOrderQuantity=whole, quantityStep=number,
+        shelfLife=maybe(text), storageInstructions=maybe(text), nutritionInfo=maybe(mapping), isFeatured=flag,
+        images=many(picture), reviews=many(review),
     ),
 )  # fmt: skip
 child = fields(id=key, name=filled, slug=filled, imageUrl=maybe(text))
 category = fields(
-    id=key, name=filled, slug=filled, description=maybe(text), imageUrl=maybe(text), productCount=whole, children=many(child)
+    id=key, name=filled, slug=filled, description=maybe(text), imageUrl=maybe(text), productCount=whole,
+    children=many(child),
 )  # fmt: skip
 category_detail = both(category, fields(parent=maybe(child)))
 categories = fields(categories=many(filled), items=many(category))
 banner = fields(
-    id=key, title=filled, subtitle=maybe(text), imageUrl=filled, linkType=maybe(word("product", "category", "external")),
-    linkValue=maybe(text),
+    id=key, title=filled, subtitle=maybe(text), imageUrl=filled,
+    linkType=maybe(word("product", "category", "external")), linkValue=maybe(text),
 )  # fmt: skip
 
 # A.5, B.5
-cart = both(dart.cart, fields(items=many(fields(productId=key, maxQuantity=maybe(whole))), itemCount=whole, updatedAt=moment))
+cart = both(
+    dart.cart, fields(items=many(fields(productId=key, maxQuantity=maybe(whole))), itemCount=whole, updatedAt=moment)
+)
 checked = fields(productId=key, valid=flag, available=whole, requested=whole)
 validity = fields(valid=flag, items=many(checked), invalidItems=many(checked))
 
@@ -146,8 +151,9 @@ order = both(
         id=key, status=word(*STATUSES), statusKey=word("processing", "in_transit", "delivered", "cancelled"),
         statusLabel=word("Pending", "Processing", "Shipped", "Delivered", "Cancelled", "Refunded"),
         paymentMethod=word(*METHODS), paymentStatus=word(*PAYMENTS), items=many(line), discount=number,
-        deliveryAddress=filled, deliveryAddressDetails=mapping, itemCount=whole, timeline=many(step), deliverySlot=maybe(text),
-        customerNote=maybe(text), confirmedAt=maybe(moment), shippedAt=maybe(moment), deliveredAt=maybe(moment),
+        deliveryAddress=filled, deliveryAddressDetails=mapping, itemCount=whole, timeline=many(step),
+        deliverySlot=maybe(text), customerNote=maybe(text), confirmedAt=maybe(moment),
+        shippedAt=maybe(moment), deliveredAt=maybe(moment),
     ),
 )  # fmt: skip
 

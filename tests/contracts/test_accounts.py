@@ -17,7 +17,8 @@ APPS_HOME = {
 }  # fmt: skip
 NODES_HOME = {
     "label": "Other", "fullName": "Asha Rao", "phoneNumber": "+919876543210", "addressLine1": "12 Orchard Road",
-    "landmark": "temple", "city": "Pune", "state": "Maharashtra", "pincode": "411001", "latitude": 18.5, "longitude": 73,
+    "landmark": "temple", "city": "Pune", "state": "Maharashtra", "pincode": "411001", "latitude": 18.5,
+    "longitude": 73,
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ async def test_leaving_with_the_other_spelling_ends_the_other_session(app: TestA
     assert (answer.status, answer.code) == (401, "AUTH_003")
 
 
-PROFILES = (
+PROFILES: tuple[tuple[dict[str, Any], int], ...] = (
     ({"name": "Al"}, 200), ({"name": "x" * 100}, 200), ({"name": "x"}, 400), ({"name": "x" * 101}, 400),
     ({"email": "not an address"}, 400), ({"profileImageUrl": "https://cdn.example/a.png"}, 200),
     ({"profilePicture": "https://cdn.example/b.png"}, 200), ({"profileImageUrl": "nonsense"}, 400), ({}, 200),

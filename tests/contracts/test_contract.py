@@ -7,8 +7,9 @@ import pytest
 
 from core.testing import Answer, TestApp
 from tests.contracts import shapes
-from tests.contracts.shapes import Reader, fields, many, maybe, whole
+from tests.contracts.shapes import Reader, many
 from tests.contracts.world import HOME, World
+from tests.journeys.dart import fields, maybe, whole
 from tests.people import Customer, code_for, new_phone
 
 NOBODY, USER, ADMIN = "nobody", "user", "admin"

@@ -83,7 +83,7 @@ def test_expiry_has_a_leeway_and_holds_for_remembered_tokens_too(monkeypatch: py
     tokens = issuer()
     header = f"Bearer {forged(exp=now - LEEWAY + 3)}"
     assert tokens.principal(header).user_id == USER
-    monkeypatch.setattr(auth, "time", SimpleNamespace(time=lambda: now + 4))  # it is no longer remembered
+    monkeypatch.setattr(auth, "time", SimpleNamespace(time=lambda: now + 3))  # it is no longer remembered
     monkeypatch.setattr(auth, "LEEWAY", 0)  # pyjwt asks a clock of its own
     with pytest.raises(Problem) as caught:
         tokens.principal(header)

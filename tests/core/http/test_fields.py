@@ -1,7 +1,7 @@
 """Each rule is strict, says so in words for people, and agrees with its own schema."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any
 
 import pytest
@@ -110,6 +110,7 @@ def test_every_schema_is_a_schema(rule: Rule) -> None:
         (Moment(), "2026-02-30T09:00:00Z", "must be a time such as 2026-01-31T09:00:00Z"),
         (Moment(), "2026-W05-1T09:00:00Z", "must be a time such as 2026-01-31T09:00:00Z"),
         (Moment(), "20260131T090000Z", "must be a time such as 2026-01-31T09:00:00Z"),
+        (Moment(), "2026-01-31", "must be a time such as 2026-01-31T09:00:00Z"),
         (Moment(), "2026-01-31T09:00:00", "must say its offset, as in 2026-01-31T09:00:00Z"),
         (Moment(), "2026-01-31T09:00:00+24:00", "must be a time such as 2026-01-31T09:00:00Z"),
         (Moment(), "9999-12-31T23:59:59Z", "must lie between the years 1900 and 2199"),
@@ -148,10 +149,22 @@ def test_a_moment_can_be_told_in_any_zone() -> None:
     assert Moment().read("1900-01-01T00:00:00+23:59").year == 1899
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("2026-01-31", "2026-01-30T18:30:00+00:00"),
+        ("2026-01-31T09:00:00.5", "2026-01-31T03:30:00.500000+00:00"),
+        ("2026-01-31T09:00:00Z", "2026-01-31T09:00:00+00:00"),
+    ],
+)
+def test_a_moment_without_an_offset_is_meant_in_the_rules_own_zone(given: str, meant: str) -> None:
+    assert Moment(timezone(timedelta(hours=5, minutes=30))).read(given).isoformat() == meant
+
+
 def test_a_moment_is_documented_with_its_centuries() -> None:
-    schema = Moment().schema()
-    assert (schema["type"], schema["format"]) == ("string", "date-time")
-    assert (schema["pattern"], schema["examples"]) == ("^(?:19|20|21)", ["2026-01-31T09:00:00Z"])
+    common = {"type": "string", "pattern": "^(?:19|20|21)", "examples": ["2026-01-31T09:00:00Z"]}
+    assert Moment().schema() == {**common, "format": "date-time"}
+    assert Moment(UTC).schema() == {**common, "anyOf": [{"format": "date-time"}, {"format": "date"}]}
 
 
 @pytest.mark.parametrize(

@@ -76,15 +76,16 @@ def test_memory_is_bounded_and_the_busy_ones_are_kept_if_they_can_be(monkeypatch
         assert len(buckets._buckets) <= 10
 
 
-def test_a_refusal_says_what_the_limit_is_and_when_to_come_again() -> None:
+def test_a_refusal_says_what_the_limit_is_and_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits.time, "time", lambda: 1_790_000_000.5)
     buckets = Buckets(1, Hand())
     buckets.take("a")
     with pytest.raises(Limited) as caught:
         buckets.take("a")
     assert (caught.value.code, caught.value.retry_after) == (RATE_LIMITED, 1)
-    assert caught.value.headers.startswith(
+    assert caught.value.headers == (
         b'RateLimit-Policy: "default";q=1;w=1\r\nRateLimit: "default";r=0;t=1\r\n'
-        b"X-RateLimit-Limit: 1\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: "
+        b"X-RateLimit-Limit: 1\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1790000001\r\n"
     )
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +14,7 @@ import pytest
 from core.context import deadline
 from core.errors import IN_PROGRESS, KEY_REUSED, SESSION_EXPIRED, UNAVAILABLE, Code, Problem
 from core.store import db as module
-from core.store.db import Db, NotReached, Refused
+from core.store.db import Db, Refused
 from core.store.pool import Pool
 from core.types import uuid7
 from tests.core.events.samples import ParcelArrived, ParcelMoved
@@ -188,45 +186,6 @@ async def test_a_database_that_never_answers_costs_its_time_and_no_more() -> Non
         deadline.reset(token)
         assert time.monotonic() - began < 0.15  # what is left of the deadline is less than its own time
         assert pool.opened == 0
-
-
-async def test_a_server_that_stops_answering_ends_a_transaction_at_its_deadline(
-    kernel_url: str, admin: Admin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither BEGIN nor ROLLBACK nor COMMIT may wait longer than the statement did."""
-    monkeypatch.setattr(module, "WRITE", 0.3)
-    for halt in (0, 1, 2):
-        db = Db(Pool(kernel_url, size=1, warm=0, connect=1, server={}))
-        pid: int = await db.fetchval("SELECT pg_backend_pid()")
-        began = time.monotonic()
-        try:
-            with pytest.raises(Problem) as caught:
-                await work_until(db, pid, halt)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        assert caught.value.code is UNAVAILABLE
-        assert time.monotonic() - began < 2
-        assert db.pool.opened == 0
-
-
-async def work_until(db: Db, pid: int, halt: int) -> None:
-    """A transaction whose backend is stopped before BEGIN, before its statement, or before COMMIT."""
-
-    def stop(now: int) -> None:
-        if now == halt:
-            os.kill(pid, signal.SIGSTOP)
-
-    stop(0)
-    async with db.transaction() as tx:
-        stop(1)
-        await tx.execute("SELECT 1")
-        stop(2)
-
-
-async def test_a_request_that_got_no_connection_asked_nothing() -> None:
-    db = Db(Pool("postgresql://nobody@127.0.0.1:1/nothing", size=2, warm=0, connect=1, server={}))
-    with pytest.raises(NotReached):
-        await db.fetchval("SELECT 1")
 
 
 async def test_a_full_pool_is_unavailable_in_time(kernel_db: Db) -> None:

@@ -1,5 +1,4 @@
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -8,7 +7,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from core.context import deadline
 from core.store import pool as module
 from core.store.db import UNREACHABLE
 from core.store.pool import Connection, Pool, PoolTimeout
@@ -200,49 +198,6 @@ async def test_a_server_that_refuses_costs_no_slot_and_fails_who_waits(make: Mak
     assert all(isinstance(result, OSError | PoolTimeout) for result in results)
     assert any(isinstance(result, OSError) for result in results)
     assert pool.opened == 0
-
-
-async def test_a_server_that_is_away_is_asked_once_a_moment_and_refused_at_once_meanwhile(
-    make: MakePool, kernel_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.2)
-    pool = make(url="postgresql://nobody@127.0.0.1:1/none")
-    with pytest.raises(ConnectionRefusedError):
-        await pool.acquire(1)
-    began = time.monotonic()
-    for _ in range(20):
-        with pytest.raises(PoolTimeout):
-            await pool.acquire(1)
-    assert time.monotonic() - began < 0.1
-    pool.dsn = kernel_url
-    await asyncio.sleep(0.25)
-    pool.release(await pool.acquire(1))
-
-
-async def test_a_caller_in_a_hurry_does_not_make_the_others_pause(make: MakePool, kernel_url: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        pool = make(url=f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d")
-        token = deadline.set(time.monotonic() + 0.1)
-        with pytest.raises(TimeoutError):
-            await pool.acquire(1)
-        deadline.reset(token)
-    pool.dsn = kernel_url
-    pool.release(await pool.acquire(1))
-
-
-async def test_who_waits_while_the_server_goes_away_is_refused(make: MakePool) -> None:
-    pool = make(size=1)
-    first = asyncio.ensure_future(pool.acquire(1))
-    await asyncio.sleep(0)
-    pool.dsn = "postgresql://nobody@127.0.0.1:1/none"
-    held = await first
-    waiting = [asyncio.ensure_future(pool.acquire(5)) for _ in range(3)]
-    await asyncio.sleep(0)
-    pool.release(held, broken=True)
-    began = time.monotonic()
-    results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results[1:]] == [PoolTimeout, PoolTimeout]
-    assert time.monotonic() - began < 1
 
 
 async def test_an_open_that_fails_half_way_leaves_no_connection(

@@ -1,9 +1,11 @@
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from core.store.db import Db, Refused
+from core.errors import UNAVAILABLE, Problem
+from core.store.db import Db, NotReached, Refused
 from core.testing import TestApp
 from core.types import UserId, uuid7
 from plugins.cart.models import Limits
@@ -152,3 +154,42 @@ async def test_both_reads_go_by_an_index(app: TestApp, db: Db) -> None:
     assert "carts_pkey" in str(find)
     assert "carts_age" in str(expire)
     assert "Seq Scan" not in str(find) + str(expire)
+
+
+class Fails(Db):
+    """Commands whose answer is lost with the connection, after their commit or before they were begun."""
+
+    def __init__(self, db: Db, *, committed: bool, problem: Problem) -> None:
+        super().__init__(db.pool)
+        self._committed, self._problem = committed, problem
+
+    async def command(self, sql: Any, *args: object, emits: bool = False) -> None:
+        if self._committed:
+            await super().command(sql, *args, emits=emits)
+        raise self._problem
+
+
+async def test_an_addition_whose_answer_was_lost_is_found_in_the_cart(db: Db, user_id: UserId) -> None:
+    [product_id] = some()
+    for count in (1, 2):
+        cart = await CartQueries(Fails(db, committed=True, problem=Problem(UNAVAILABLE))).add(
+            user_id, product_id, 1, ROOMY
+        )
+        assert cart.lines == {product_id: count}
+
+
+@pytest.mark.parametrize("problem", [Problem(UNAVAILABLE), NotReached(UNAVAILABLE)])
+async def test_an_addition_that_was_not_made_stays_a_failure(db: Db, user_id: UserId, problem: Problem) -> None:
+    [product_id] = some()
+    await CartQueries(db).add(user_id, product_id, 1, ROOMY)
+    with pytest.raises(Problem) as caught:
+        await CartQueries(Fails(db, committed=False, problem=problem)).add(user_id, product_id, 1, ROOMY)
+    assert caught.value is problem
+    assert (await CartQueries(db).find(user_id)).lines == {product_id: 1}
+
+
+async def test_a_cart_remembers_its_newest_additions_only(db: Db, queries: CartQueries, user_id: UserId) -> None:
+    [product_id] = some()
+    for _ in range(12):
+        await queries.add(user_id, product_id, 1, ROOMY)
+    assert await db.fetchval("SELECT cardinality(additions) FROM carts.carts WHERE user_id = $1", user_id) == 8

@@ -213,3 +213,8 @@ def test_a_word_for_where_the_order_is_moves_nothing() -> None:
     assert target(ready, "processing") is target(ready, "Processing") is None
     assert target(ready, "PROCESSING") is Status.PROCESSING
     assert target(ready, "Shipped") is target(ready, "in_transit") is Status.OUT_FOR_DELIVERY
+
+
+@pytest.mark.parametrize("payment", [Payment.PARTIALLY_REFUNDED, Payment.REFUNDED])
+def test_cash_at_the_door_takes_no_refund_back(payment: Payment) -> None:
+    assert advance(State(Status.OUT_FOR_DELIVERY, Method.COD, payment), Status.DELIVERED).payment is payment
