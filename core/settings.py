@@ -43,7 +43,7 @@ class PostgresSettings:
     pool_size: int = 16
     warm: int = 2
     acquire: float = 0.3
-    connect: float = 1.0
+    connect: float = 0.8
 
 
 @attrs.frozen(kw_only=True)

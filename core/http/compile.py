@@ -74,6 +74,8 @@ class Endpoint:
     def __init__(self, route: Route, pieces: Pieces, name: str) -> None:
         self.route, self.name, self._pieces = route, name, pieces
         self._public = route.policy.roles is None
+        if route.cache and (not self._public or route.method != "GET"):
+            raise ValueError(f"{name}: only public reads are kept, because what is kept is answered unasked")
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
         self._answers = CachedAnswers(route.cache, pieces.memory, name) if route.cache else None

@@ -1,62 +1,17 @@
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from uuid import UUID
 
 import asyncpg
 import pytest
 
 from core.context import Cause, cause
-from core.events import bus as module
-from core.events.bus import Bus
 from core.events.model import EventMeta
 from core.events.subscription import Subscription
 from core.store.db import Db, Tx
-from core.tasks import Tasks
 from core.types import uuid7
 from tests.core.events.conftest import MakeReplica
+from tests.core.events.handling import FAST, Handler, emit, moved, states, until_dead
 from tests.core.events.samples import ParcelArrived, ParcelMoved
-
-FAST = (0.05, 0.05)
-
-
-class Handler:
-    """Remembers what it was given, and fails as often as `failures` says."""
-
-    def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
-        self.seen: list[tuple[UUID, int]] = []
-        self.metas: list[EventMeta] = []
-        self.failures, self.error = failures, error or ValueError("9876543210")
-
-    async def __call__(self, tx: Tx, event: ParcelMoved, meta: EventMeta) -> None:
-        self.seen.append((event.parcel_id, event.step_number))
-        self.metas.append(meta)
-        if self.failures:
-            self.failures -= 1
-            raise self.error
-
-
-def moved(
-    handler: Callable[[Tx, ParcelMoved, EventMeta], Awaitable[None]], consumer: str = "parcel.watch"
-) -> Subscription:
-    return Subscription(consumer, ParcelMoved, handler)
-
-
-async def emit(db: Db, *events: ParcelMoved | ParcelArrived) -> None:
-    async with db.transaction() as tx:
-        for event in events:
-            tx.emit(event)
-
-
-async def states(db: Db) -> list[tuple[str, int, str | None]]:
-    rows = await db.fetch("SELECT state, attempts, last_error FROM kernel.inbox ORDER BY seq, consumer")
-    return [(row["state"], row["attempts"], row["last_error"]) for row in rows]
-
-
-async def until_dead(db: Db) -> None:
-    async with asyncio.timeout(10):
-        while not await db.fetchval("SELECT EXISTS (SELECT FROM kernel.inbox WHERE state = 'dead')"):
-            await asyncio.sleep(0.01)
 
 
 async def test_every_consumer_gets_each_event_once_with_its_meta(kernel_db: Db, replica: MakeReplica) -> None:
@@ -222,138 +177,3 @@ async def test_rows_of_a_consumer_that_only_other_code_knows_are_left_to_it(
         await tx.execute("UPDATE kernel.inbox SET consumer = 'newer', state = 'waiting'")
     await asyncio.sleep(0.2)
     assert await states(kernel_db) == [("waiting", 0, None)]
-
-
-async def test_no_more_handlers_run_at_once_than_allowed(kernel_db: Db, replica: MakeReplica) -> None:
-    running = most = 0
-
-    async def slow(tx: Tx, event: ParcelMoved, meta: EventMeta) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.02)
-        running -= 1
-
-    each = replica([moved(slow)], concurrency=3)
-    await emit(kernel_db, *(ParcelMoved(parcel_id=uuid7(), step_number=n) for n in range(12)))
-    await each.bus.idle()
-    assert most == 3
-
-
-async def test_a_row_that_another_replica_holds_is_left_alone_and_not_asked_for_at_once(
-    kernel_db: Db, replica: MakeReplica
-) -> None:
-    handler, busy = Handler(), asyncio.Event()
-
-    async def holds(tx: Tx, event: ParcelMoved, meta: EventMeta) -> None:
-        await busy.wait()
-
-    first = replica([moved(holds)])
-    await emit(kernel_db, ParcelMoved(parcel_id=uuid7(), step_number=1))
-    await asyncio.sleep(0.2)
-    replica([moved(handler)])
-    await asyncio.sleep(0.3)
-    busy.set()
-    await first.bus.idle()
-    assert handler.seen == []
-
-
-async def test_stopping_claims_no_more_and_lets_running_handlers_end(kernel_db: Db, replica: MakeReplica) -> None:
-    done: list[int] = []
-
-    async def slow(tx: Tx, event: ParcelMoved, meta: EventMeta) -> None:
-        await asyncio.sleep(0.2)
-        done.append(event.step_number)
-
-    running = replica([moved(slow)], concurrency=1)
-    await emit(kernel_db, *(ParcelMoved(parcel_id=uuid7(), step_number=n) for n in range(3)))
-    await asyncio.sleep(0.1)
-    await running.bus.stop(2)
-    assert len(done) == 1
-    await asyncio.sleep(0.3)
-    assert len(done) == 1
-
-
-async def test_a_backend_killed_under_a_handler_costs_an_attempt_only(
-    kernel_db: Db, kernel_url: str, replica: MakeReplica
-) -> None:
-    attempts: list[int] = []
-
-    async def handle(tx: Tx, event: ParcelMoved, meta: EventMeta) -> None:
-        attempts.append(await tx.fetchval("SELECT pg_backend_pid()"))
-        if len(attempts) == 1:
-            admin = await asyncpg.connect(kernel_url)
-            await admin.execute("SELECT pg_terminate_backend($1)", attempts[0])
-            await admin.close()
-            await tx.fetchval("SELECT 1")
-
-    running = replica([moved(handle)], delays=FAST)
-    await emit(kernel_db, ParcelMoved(parcel_id=uuid7(), step_number=1))
-    async with asyncio.timeout(5):
-        while len(attempts) < 2:
-            await asyncio.sleep(0.01)
-    await running.bus.idle()
-    assert await states(kernel_db) == [("done", 1, None)]
-
-
-async def test_a_database_that_is_away_is_waited_for(
-    kernel_db: Db, replica: MakeReplica, caplog: pytest.LogCaptureFixture
-) -> None:
-    handler = Handler()
-    held = [await kernel_db.pool.acquire(1) for _ in range(kernel_db.pool.size)]
-    running = replica([moved(handler)])
-    with caplog.at_level(logging.WARNING):
-        await asyncio.sleep(0.5)
-    assert "the inbox cannot be read" in caplog.text
-    for connection in held:
-        kernel_db.pool.release(connection)
-    await emit(kernel_db, ParcelMoved(parcel_id=uuid7(), step_number=1))
-    await running.bus.idle()
-    assert len(handler.seen) == 1
-
-
-async def test_idle_gives_up_in_time(kernel_db: Db) -> None:
-    await emit(kernel_db, ParcelMoved(parcel_id=uuid7(), step_number=1))
-    with pytest.raises(TimeoutError):
-        await Bus(kernel_db, Tasks(), []).idle(0.05)
-
-
-def test_one_consumer_may_not_subscribe_twice_to_a_type(kernel_db: Db) -> None:
-    with pytest.raises(ValueError, match=r"parcel\.watch subscribes twice"):
-        Bus(kernel_db, Tasks(), [moved(Handler()), moved(Handler())])
-
-
-async def test_no_statement_reads_the_handled_rows(kernel_url: str) -> None:
-    """With the plan that a prepared statement keeps."""
-    connection = await asyncpg.connect(kernel_url)
-    transaction = connection.transaction()
-    await transaction.start()
-    await connection.execute(
-        """INSERT INTO kernel.outbox (event_id, event_type, version, aggregate_type, aggregate_id, payload, metadata)
-           SELECT gen_random_uuid(), 'parcel.moved', 1, 'parcel', (n / 5)::text, '{}', '{}'
-           FROM generate_series(1, 30000) n"""
-    )
-    await connection.execute(
-        """INSERT INTO kernel.inbox (consumer, event_id, seq, event_type, version, aggregate_type, aggregate_id,
-               payload, metadata, occurred_at, state, finished_at)
-           SELECT 'c', event_id, seq, event_type, version, aggregate_type, aggregate_id, payload, metadata, occurred_at,
-               CASE WHEN row_number() OVER (ORDER BY seq) <= 29700 THEN 'done' ELSE 'waiting' END, now()
-           FROM kernel.outbox"""
-    )
-    await connection.execute("ANALYZE kernel.outbox, kernel.inbox; SET LOCAL plan_cache_mode = force_generic_plan")
-    one = "'c', '01890000-0000-7000-8000-000000000000'"
-    arguments = {
-        "DUE": ("text[], bigint", "'{c parcel.moved}', 100"),
-        "DELIVER": ("bigint[], text[], text[]", "'{1,2}', '{c}', '{parcel.moved}'"),
-        "CLAIM": ("text, uuid", one),
-        "DONE": ("text, uuid", one),
-        "FAILED": ("text, uuid, integer, text, float8", f"{one}, 0, 'X', 5"),
-    }
-    plans = {}
-    for name, (types, values) in arguments.items():
-        await connection.execute(f"PREPARE {name} ({types}) AS {getattr(module, name)}")
-        plans[name] = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE {name} ({values})"))
-    await transaction.rollback()
-    await connection.close()
-    assert [plan for plan in plans.values() if "Seq Scan" in plan] == []
-    assert "inbox_due" in plans["DUE"], plans["DUE"]

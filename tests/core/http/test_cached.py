@@ -3,7 +3,10 @@
 import pytest
 
 from core.http import cached
+from core.http.compile import Endpoint
+from core.http.routing import PUBLIC, USER, Cache, Policy, Route
 from tests.core.harness import Probe
+from tests.core.http.probe import Said
 
 
 async def test_an_answer_is_computed_once_while_it_is_valid(probe: Probe) -> None:
@@ -59,3 +62,18 @@ async def test_what_the_memory_weighs_follows_what_is_in_it(probe: Probe) -> Non
     probe.plugin.version += 1
     await probe.get("/probe/cached?weighed=0")
     assert memory._bytes == sum(cached._weight(target, kept) for target, kept in memory._kept.items())
+
+
+@pytest.mark.parametrize(("method", "policy"), [("GET", USER), ("POST", PUBLIC)])
+def test_only_public_reads_may_be_kept(probe: Probe, method: str, policy: Policy) -> None:
+    route = Route(
+        method=method,
+        path="/probe/x",
+        policy=policy,
+        handler=probe.plugin.special,
+        answer=Said,
+        summary="x",
+        cache=Cache(max_age=1),
+    )
+    with pytest.raises(ValueError, match="only public reads"):
+        Endpoint(route, probe.app._pieces(), "x")
