@@ -32,6 +32,7 @@ MAY_BLOCK = (
     ("core/testing.py", "app"),
     ("core/testing.py", "messages"),
     ("core/testing.py", "settings_for"),
+    ("plugins/order/demo.py", "_code"),
     ("plugins/product/seeding.py", "read"),
 )
 """Reading the plugins' files, and what belongs to development and tests."""

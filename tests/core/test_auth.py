@@ -129,5 +129,10 @@ def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert max(sizes) == 20
 
 
+def test_roles_and_the_leeway_are_those_of_the_contract() -> None:
+    assert " ".join(Role) == "CUSTOMER DELIVERY_PARTNER SUPPORT ADMIN"
+    assert LEEWAY == 5
+
+
 def test_keys_do_not_print() -> None:
     assert SECRET not in repr(SigningKey.of(SECRET))

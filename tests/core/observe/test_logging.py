@@ -173,11 +173,11 @@ def root() -> Iterator[logging.Logger]:
 def test_installed_it_takes_all_loggers_and_warnings(root: logging.Logger) -> None:
     stream = io.StringIO()
     install(RequestLog(stream), "info")
-    logging.getLogger("some.library").debug("no")
-    logging.getLogger("some.library").warning("yes")
+    logging.getLogger("some.package").debug("no")
+    logging.getLogger("some.package").warning("yes")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     events = [orjson.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["logger"] for line in events] == ["some.library", "py.warnings"]
+    assert [line["logger"] for line in events] == ["some.package", "py.warnings"]
     assert events[1]["event"].endswith("DeprecationWarning: old")

@@ -10,6 +10,7 @@ from plugins.user.models import (
     AddressDraft,
     AddressPatch,
     ProfilePatch,
+    TokenPair,
     address_key,
     draft_of,
     masked,
@@ -24,7 +25,7 @@ DRAFT = AddressDraft(
     full_name="Asha Rao",
     phone="9876543210",
     line1="1 MG Road",
-    line2="",
+    line2="Flat 4",
     landmark=None,
     city="Pune",
     state="Maharashtra",
@@ -108,6 +109,11 @@ def test_a_fingerprint_tells_addresses_apart() -> None:
     assert DRAFT.fingerprint(is_default=False) == DRAFT.fingerprint(is_default=False)
     assert DRAFT.fingerprint(is_default=False) != DRAFT.fingerprint(is_default=True)
     assert DRAFT.fingerprint(is_default=False) != AddressPatch(city="x").apply(DRAFT).fingerprint(is_default=False)
+
+
+def test_tokens_do_not_print() -> None:
+    pair = TokenPair(access_token="opened", refresh_token="renewed", expires_in=900)
+    assert repr(pair) == "TokenPair(expires_in=900)"
 
 
 def test_the_changes_of_a_profile_have_wire_names() -> None:
