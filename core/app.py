@@ -186,11 +186,14 @@ class App:
     @asynccontextmanager
     async def _postgres(self) -> AsyncIterator[None]:
         """Wait, unready, until the database is there and migrated far enough."""
+        reason = ""
         while missing := await self._missing():
-            self.health.reasons.add(f"schema: {missing}")
+            self.health.reasons.discard(reason)
+            reason = f"schema: {missing}"
+            self.health.reasons.add(reason)
             log.warning("waiting for the database: %s", missing)
             await asyncio.sleep(SCHEMA_WAIT)
-            self.health.reasons.discard(f"schema: {missing}")
+        self.health.reasons.discard(reason)
         try:
             yield
         finally:

@@ -78,7 +78,7 @@ class Relay:
         *,
         batch: int = 200,
         poll: float = 1.0,
-        linger: float = 0.01,
+        linger: float = 0.03,
         postpone: float = 1.0,
     ) -> None:
         """In seconds: `poll` between looks at a quiet outbox, `linger` for further commits to join a batch.

@@ -120,7 +120,7 @@ class ProbePlugin:
         self.gate, self.version, self.computed = Gate(), 0, 0
         self.asked: list[str] = []
         self.heard: list[tuple[ParcelArrived, EventMeta]] = []
-        self.ticks, self.is_open, self.is_ill = 0, False, False
+        self.ticks, self.is_open, self.is_ill, self.under_way = 0, False, False, asyncio.Event()
 
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
@@ -160,7 +160,7 @@ class ProbePlugin:
             route("GET", "/probe/admin", self.mine, ADMIN),
             route("GET", "/probe/boom", self.boom),
             route("GET", "/probe/slow", self.slow, deadline=0.2),
-            route("POST", "/probe/slow", self.slow, deadline=0.2, repeat=Repeat.NATURAL),
+            route("POST", "/probe/slow", self.slow, deadline=20, repeat=Repeat.NATURAL),
             route("GET", "/probe/too-many", self.too_many, USER),
             Files("/images", self.folder),
         ]
@@ -278,7 +278,8 @@ class ProbePlugin:
 
     async def slow(self, _: Call[None, None]) -> Said:
         """Longer than its deadline."""
-        await asyncio.sleep(5)
+        self.under_way.set()
+        await asyncio.sleep(30)
         return Said(text="never")
 
     async def too_many(self, _: Call[None, None]) -> Said:
