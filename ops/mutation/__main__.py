@@ -61,7 +61,7 @@ def main() -> int:
         shop = Workshop(Path(folder))
         shop.prepare(ROOT, files, list(tests))
         try:
-            mutants = shop.run(len(os.sched_getaffinity(0)))
+            mutants = shop.run(os.cpu_count() or 1)
         except Broken as error:
             click.echo(error, err=True)
             return 2

@@ -20,7 +20,7 @@ from core import cli
 from core.serve import bind
 
 ROOT = Path(__file__).parents[2]
-LONG = 40.0
+LONG = 80.0
 """Seconds for whatever must happen in the end, on a busy machine."""
 CONFIG = """plugins = ["probe"]
 [events]

@@ -160,7 +160,7 @@ async def test_a_clock_that_differs_from_the_databases_makes_unready(
 async def test_stopping_turns_unready_and_finishes_what_is_under_way(new_probe: NewProbe) -> None:
     async with new_probe() as probe:
         under_way = asyncio.ensure_future(probe.get("/probe/slow"))
-        await asyncio.sleep(0.05)
+        await probe.plugin.under_way.wait()
         stopping = asyncio.ensure_future(probe.app.stop(2.0))
         await asyncio.sleep(0)
         assert probe.app.health.report()["reasons"] == ["draining"]
@@ -181,7 +181,7 @@ async def test_while_it_drains_every_answer_ends_its_connection(new_probe: NewPr
 async def test_a_request_that_will_not_end_is_cut_after_its_time(new_probe: NewProbe) -> None:
     async with new_probe() as probe:
         under_way = asyncio.ensure_future(probe.post("/probe/slow"))  # a GET would be sent again by the client
-        await asyncio.sleep(0.05)
+        await probe.plugin.under_way.wait()
         await probe.app.stop(0.01)
         with pytest.raises(aiohttp.ClientError):
             await under_way

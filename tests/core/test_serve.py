@@ -13,9 +13,13 @@ import pytest
 from core.serve import CannotListen, bind
 from core.store.embedded import Servers
 from tests.conftest import NewDatabase
-from tests.core.program import Program, alive, children, fetch, until
+from tests.core.program import LONG, Program, alive, children, fetch, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up there")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up there"),
+]
 PRODUCTION = {
     "VURKSHA_ENV": "production",
     "JWT_SECRET": "s" * 40,
@@ -80,7 +84,7 @@ def test_a_term_signal_drains_and_exits_0(given: Program) -> None:
         until(lambda: fetch(f"{serving.url}/health/ready")[0] == 503, "it to turn unready")
         assert fetch(f"{serving.url}/health/ready")[1]["reasons"] == ["draining"]
         assert fetch(f"{serving.url}/api/v1/probe/hello")[0] == 200  # late requests are served all the same
-        assert serving.process.wait(20) == 0
+        assert serving.process.wait(LONG) == 0
         ask.join()
         assert statuses == [504]
         assert fetch(f"{serving.url}/health/live")[0] == 0
@@ -105,14 +109,14 @@ def test_production_waits_for_its_migrations_and_can_be_stopped_meanwhile(given:
 def test_a_start_that_fails_exits_1_and_says_why(given: Program) -> None:
     env = {"VURKSHA_PROBE__BROKEN": "true"}
     with given.started("serve", env=env) as serving:
-        assert serving.process.wait(20) == 1
+        assert serving.process.wait(LONG) == 1
         assert '"event":"the start failed"' in serving.said
         assert '"error":"LookupError"' in serving.said
 
 
 def test_a_hopeless_loop_ends_the_process(given: Program) -> None:
     with given.started("serve", env={"VURKSHA_PROBE__HOPELESS": "true"}) as serving:
-        assert serving.process.wait(20) == 1
+        assert serving.process.wait(LONG) == 1
         assert '"level":"critical"' in serving.said
 
 

@@ -11,7 +11,11 @@ from core.store.embedded import Servers
 from tests.conftest import NewDatabase
 from tests.core.program import Program, Started, alive, children, fetch, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up there")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up there"),
+]
 
 
 @pytest.fixture
