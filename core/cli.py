@@ -133,8 +133,10 @@ def migrate() -> None:
 
 @program.command(epilog="Example: vurksha seed")
 def seed() -> None:
-    """Write the demo shop; doing it twice changes nothing."""
+    """Write the demo shop; doing it twice changes nothing. Production has its own shop and refuses."""
     app = offline_app()
+    if not app.settings.development:
+        raise click.ClickException("the demo shop is for development; this is production")
 
     async def work() -> None:
         await migrations.apply(app.db.pool.dsn, app.migrations)

@@ -97,6 +97,12 @@ def test_a_production_without_urls_and_secrets_does_not_start(program: Program) 
     assert "auth.secret is not set" in told
 
 
+def test_production_refuses_the_demo_shop(program: Program) -> None:
+    where = {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1"}
+    told = program.call("seed", env={"VURKSHA_ENV": "production", "JWT_SECRET": "x" * 40, **where})
+    assert (told.returncode, told.stderr) == (1, "Error: the demo shop is for development; this is production\n")
+
+
 @pytest.mark.parametrize("broken", ["plugins = [", b"\xff"])
 def test_a_configuration_file_that_cannot_be_read_is_named(
     program: Program, tmp_path: Path, broken: str | bytes
