@@ -23,6 +23,14 @@ class RedisDown(Exception):
     """Redis is away, hung or unable to serve. Go on without it: nothing true lives there alone."""
 
 
+class RedisRefused(Exception):
+    """Redis refused the command; `kind` is the name that redis-py has for the refusal."""
+
+    def __init__(self, refusal: ResponseError) -> None:
+        super().__init__(str(refusal))
+        self.kind = type(refusal).__name__
+
+
 UNABLE = ("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE")
 """Refusals without a class of their own in redis-py that mean the server, not the command, is at fault."""
 
@@ -175,4 +183,4 @@ def _translated(refusal: ResponseError) -> Exception:
     """RedisDown for a server that cannot serve; else what it said of the command."""
     if isinstance(refusal, OutOfMemoryError | ClusterDownError) or str(refusal).startswith(UNABLE):
         return RedisDown(type(refusal).__name__)
-    return refusal
+    return RedisRefused(refusal)

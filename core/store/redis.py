@@ -15,10 +15,10 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisError
 
 from core.store.broadcast import Broadcasts, Handler
-from core.store.pipe import Pipe, RedisDown, dial, dialler
+from core.store.pipe import Pipe, RedisDown, RedisRefused, dial, dialler
 from core.tasks import Tasks
 
-__all__ = ["Redis", "RedisDown", "Script"]
+__all__ = ["Redis", "RedisDown", "RedisRefused", "Script"]
 
 log = logging.getLogger("core.redis")
 
@@ -75,7 +75,7 @@ class Redis:
         return self.prefix + b"".join(part if isinstance(part, bytes) else str(part).encode() for part in parts)
 
     async def call(self, *args: bytes) -> Any:
-        """One command and its reply. Raises RedisDown within 50 ms, or ResponseError if Redis refuses the command."""
+        """One command and its reply. Raises RedisDown within 50 ms, or RedisRefused if Redis refuses the command."""
         if self._pipe is None:
             raise RedisDown("not connected")
         return await self._pipe.call(args)
@@ -140,5 +140,7 @@ class Script:
         rest = (b"%d" % len(keys), *keys, *args)
         try:
             return await self._redis.call(b"EVALSHA", self._sha, *rest)
-        except NoScriptError:
+        except RedisRefused as refused:
+            if refused.kind != NoScriptError.__name__:
+                raise
             return await self._redis.call(b"EVAL", self._lua, *rest)

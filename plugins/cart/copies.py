@@ -13,9 +13,8 @@ from uuid import UUID
 
 import attrs
 import orjson
-from redis.exceptions import RedisError
 
-from core.store.redis import RedisDown
+from core.store.redis import RedisDown, RedisRefused
 from core.types import UserId
 from plugins.cart.models import Cart
 from plugins.product.ports import ProductId
@@ -33,7 +32,7 @@ GONE_FOR = 5
 """Seconds for which a dropped copy stays dropped: longer than any request that read the old cart may still run (3)."""
 
 FIELDS = 4
-AWAY = (RedisDown, RedisError)
+AWAY = (RedisDown, RedisRefused)
 """Redis is away, or there but unwilling: full, loading, read-only."""
 
 # KEYS the copy's key; ARGV the copy, its version, seconds to live. The head of a copy is shorter than 120 bytes.

@@ -3,10 +3,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from redis.exceptions import ResponseError
 
 from core.store.pipe import pack
-from core.store.redis import Redis, RedisDown
+from core.store.redis import Redis, RedisDown, RedisRefused
 from tests.core.valkey import Valkey
 
 
@@ -61,7 +60,7 @@ async def test_a_refused_command_is_the_callers_error_and_harms_nobody_else(redi
     calls = [redis.call(b"ECHO", b"1"), redis.call(b"NO-SUCH-COMMAND"), redis.call(b"ECHO", b"2")]
     good, bad, also = await asyncio.gather(*calls, return_exceptions=True)
     assert (good, also) == (b"1", b"2")
-    assert isinstance(bad, ResponseError)
+    assert isinstance(bad, RedisRefused)
     assert redis.connected
 
 
