@@ -4,7 +4,7 @@ import gc
 
 gc.disable()  # imports make much and drop little: collecting meanwhile costs a tenth of the start
 
-from core.cli import main  # noqa: E402
+from core.cli import main  # noqa: E402  the line above must come first
 
 if __name__ == "__main__":
     main()

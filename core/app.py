@@ -146,7 +146,7 @@ class App:
         steps.add("redis", self._redis)
         steps.add("postgres", self._postgres)
         for manifest, context in self.plugins.ask("lifespan"):
-            steps.add(manifest.name, lambda context=context: context)  # type: ignore[misc]
+            steps.add(manifest.name, lambda context=context: context)  # type: ignore[misc]  # bound per turn of the loop
         steps.add("events", self._events)
         return steps
 
@@ -267,5 +267,5 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
 
 def plugin_sections(classes: Iterable[type]) -> Mapping[str, type]:
     """The settings classes that plugins declare, by section."""
-    manifests = [cls.manifest for cls in classes]  # type: ignore[attr-defined]
+    manifests = [cls.manifest for cls in classes]  # type: ignore[attr-defined]  # `find` loads any class
     return {m.name: m.settings for m in manifests if m.settings is not None}

@@ -85,8 +85,9 @@ def serve(replicas: int) -> None:
         embedded = Embedded()
         try:
             ready = await with_servers(settings, embedded)
-            build = lambda: App(ready, [cls() for cls in classes])  # noqa: E731
-            return await replica(build, ready, prepare=settings.development, told=_tell)
+            return await replica(
+                lambda: App(ready, [cls() for cls in classes]), ready, prepare=settings.development, told=_tell
+            )
         finally:
             await embedded.stop()
 
@@ -151,7 +152,7 @@ def routes() -> None:
     """List the routes with their policy."""
     for route in sorted(offline_app().routes, key=lambda r: (r.path, r.method)):
         roles = route.policy.roles
-        who = "public" if roles is None else "user" if len(roles) > 2 else "/".join(sorted(roles))  # noqa: PLR2004
+        who = "public" if roles is None else "user" if len(roles) > 2 else "/".join(sorted(roles))  # noqa: PLR2004  all but one or two
         click.echo(f"{route.method:7} /api/v1{route.path:45} {who:8} {route.repeat.value:8} {route.summary}")
 
 

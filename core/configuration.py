@@ -58,7 +58,7 @@ def default_data_dir(env: Mapping[str, str], *, root: bool) -> Path:
         return Path(env["DATA_DIR"]).absolute()
     if root:
         return Path("/var/lib/vurksha")
-    return Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "/tmp")) / ".local/share") / "vurksha"  # noqa: S108
+    return Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "/tmp")) / ".local/share") / "vurksha"  # noqa: S108  nobody without a HOME keeps data
 
 
 def read(env: Mapping[str, str], *, root: bool = False) -> Source:
@@ -119,7 +119,7 @@ def build(source: Source, plugin_sections: Mapping[str, type]) -> Settings:
         data_dir=source.data_dir,
         plugins=source.plugins,
         sections={name: built[name] for name in plugin_sections},
-        **{name: built[name] for name in KERNEL_SECTIONS},  # type: ignore[arg-type]
+        **{name: built[name] for name in KERNEL_SECTIONS},  # type: ignore[arg-type]  # built by name
     )
 
 

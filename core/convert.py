@@ -100,7 +100,7 @@ class Wire:
 
         def read(value: object, kind: object) -> object:
             if not isinstance(value, dict):
-                raise ValueError("must be an object")  # noqa: TRY004  one kind of error for all wrong input
+                raise ValueError("must be an object")  # noqa: TRY004  wrong input is one kind of error
             return build(value, kind)
 
         return read
@@ -112,7 +112,7 @@ class Wire:
 
         def read(value: object, _: object) -> object:
             if not isinstance(value, list):
-                raise ValueError("must be a list")  # noqa: TRY004
+                raise ValueError("must be a list")  # noqa: TRY004  wrong input is one kind of error
             return kind(many(value, cls))
 
         return read
@@ -122,7 +122,7 @@ class Wire:
 
         def read(value: object, _: object) -> object:
             if not isinstance(value, dict):
-                raise ValueError("must be an object")  # noqa: TRY004
+                raise ValueError("must be an object")  # noqa: TRY004  wrong input is one kind of error
             return {key: inner(item, get_args(cls)[1]) for key, item in value.items()}
 
         return read
@@ -186,19 +186,19 @@ def _uuid(value: object, _: object) -> UUID:
 
 def _flag(value: object, _: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004
+        raise ValueError("must be true or false")  # noqa: TRY004  wrong input is one kind of error
     return value
 
 
 def _whole(value: object, _: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("must be a whole number")  # noqa: TRY004
+        raise ValueError("must be a whole number")  # noqa: TRY004  wrong input is one kind of error
     return value
 
 
 def _number(value: object, _: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004
+        raise ValueError("must be a number")  # noqa: TRY004  wrong input is one kind of error
     return float(value)
 
 

@@ -1,6 +1,5 @@
 """Edits by an administrator."""
 
-import asyncio
 import json
 
 import pytest
@@ -23,9 +22,7 @@ async def test_an_edit_changes_what_it_names_and_is_seen_at_once(shelf: Shelf, a
     product = answer.data["product"]
     assert (product["name"], product["price"], product["effectivePrice"], product["stock"]) == ("New", 19.99, 17.49, 8)
     assert answer.headers["ETag"] == f'"{product["version"]}"'
-    async with asyncio.timeout(3):
-        while await shelf.names() != ["New"]:
-            await asyncio.sleep(0.005)
+    assert await shelf.names() == ["New"]  # the edit's own commit refreshed this replica before it was answered
     events = [(row["event_type"], json.loads(row["payload"])) for row in await shelf.db.fetch(EVENTS, str(key))]
     assert events == [
         (
