@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from aiohttp import http_exceptions, web
+from aiohttp import StreamReader, http_exceptions, web
+from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict, MultiMapping, istr
 
 from core.errors import (
@@ -75,8 +76,26 @@ class Served(Protocol):
         ...
 
 
+class Whole:
+    """A request that has arrived to its last byte, as an `Incoming`."""
+
+    __slots__ = ("_content", "client", "headers", "method", "target")
+
+    def __init__(self, message: RawRequestMessage, content: StreamReader, client: str) -> None:
+        self._content, self.client = content, client
+        self.method, self.target = message.method, message.path
+        self.headers: Mapping[str, str] = message.headers
+
+    async def read(self, limit: int) -> bytes:
+        """The body, within its size."""
+        raw = self._content.read_nowait()
+        if len(raw) > limit:
+            raise Problem(PAYLOAD_TOO_LARGE)
+        return raw
+
+
 class Request:
-    """aiohttp's request as an `Incoming`."""
+    """aiohttp's request, whose body may still be on its way, as an `Incoming`."""
 
     __slots__ = ("_request", "client", "headers", "method", "target")
 
@@ -145,19 +164,27 @@ class Entry:
         return raw
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request."""
+        """One request on aiohttp's own way."""
         incoming = Request(request, self._client(request.remote or "", request.headers))
         if EXPECT in request.headers and not _continue(request):
             raw = self.refuse(incoming, Problem(EXPECTATION_FAILED))
         else:
             raw = await self._answer(incoming)
-        if ORIGIN in request.headers:
-            raw = self._cors.decorate(raw, request.headers["Origin"])
-        if self.draining or not request.content.is_eof():  # an unread body must not be taken for the next request
-            raw = raw.replace(b"\r\n", b"\r\n" + CLOSE, 1)
-        return Ready(raw)
+        closing = not request.content.is_eof()  # an unread body must not be taken for the next request
+        return Ready(self._finished(raw, request.headers, closing=closing))
 
-    async def _answer(self, incoming: Request) -> bytes:
+    async def respond(self, message: RawRequestMessage, content: StreamReader, peer: str) -> bytes:
+        """The whole answer to a request that has arrived whole; the connection ends with it if it says so."""
+        headers = message.headers
+        raw = await self._answer(Whole(message, content, self._client(peer, headers)))
+        return self._finished(raw, headers, closing=False)
+
+    def _finished(self, raw: bytes, headers: Mapping[str, str], *, closing: bool) -> bytes:
+        if ORIGIN in headers:
+            raw = self._cors.decorate(raw, headers[ORIGIN])
+        return raw.replace(b"\r\n", b"\r\n" + CLOSE, 1) if closing or self.draining else raw
+
+    async def _answer(self, incoming: Incoming) -> bytes:
         path = incoming.target.partition("?")[0]
         if len(incoming.target) > MAX_TARGET:
             return self.refuse(incoming, Problem(URI_TOO_LONG))
@@ -179,7 +206,7 @@ class Entry:
                 await self.started.wait()
         return self.started.is_set()
 
-    def refuse(self, incoming: Request, problem: Problem, extra: bytes = b"") -> bytes:
+    def refuse(self, incoming: Incoming, problem: Problem, extra: bytes = b"") -> bytes:
         """A refusal that no endpoint gives."""
         rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
         return self._clockwork.refuse(rid, problem, incoming.headers, extra=extra)

@@ -13,7 +13,7 @@ import click
 from core import tasks
 from core.auth import SESSIONS, Principal, Role
 from core.errors import RATE_LIMITED, SESSION_EXPIRED, Problem
-from core.events import outbox
+from core.events import relay
 from core.events.model import EventMeta
 from core.events.subscription import Subscription
 from core.hookspecs import hookimpl
@@ -128,7 +128,7 @@ class ProbePlugin:
         self.asked.append("provides")
         self.db, self.settings = kernel.db, kernel.section(ProbeSettings)
         if self.settings.hopeless:
-            outbox.Relay.step = None  # type: ignore[assignment,method-assign]  this process is only there to fail
+            relay.Relay.step = None  # type: ignore[assignment,method-assign]  this process is only there to fail
             tasks.LONGEST_PAUSE = 0.001
         return [Provided(SESSIONS, self.gate)]
 

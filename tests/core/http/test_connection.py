@@ -14,6 +14,8 @@ from tests.core.http.test_entry import HELLO, answer, connected, exchange
 CACHED = HELLO.replace(b"hello", b"cached?page=31")
 ECHO = b'POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{"name":"a"}'
 
+SLOW = b"POST /api/v1/probe/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
 
 async def warm(probe: Probe) -> str:
     return str((await probe.get("/probe/cached?page=31")).data["text"])
@@ -121,3 +123,39 @@ def test_an_aiohttp_that_moved_what_we_lean_on_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(connection, "LINES", (("start", "no such line"),))
     with pytest.raises(RuntimeError, match="moved _nothing, start: no such line"):
         check_aiohttp()
+
+
+async def test_a_body_that_comes_with_its_head_and_one_that_comes_later_are_read_alike(probe: Probe) -> None:
+    head, body = ECHO[:-12], ECHO[-12:]
+    async with connected(probe) as (reader, writer):
+        for parts in ((ECHO,), (head, body), (head + body[:5], body[5:]), (ECHO + head, body)):
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(0.02)
+            for _ in range(b"".join(parts).count(b"POST")):
+                assert orjson.loads((await answer(reader))[2])["data"]["text"] == "a 0"
+
+
+async def test_a_request_under_way_is_waited_for_when_the_server_stops(probe: Probe) -> None:
+    async with connected(probe) as (reader, writer):
+        writer.write(HELLO.replace(b"hello", b"slow"))  # late by its deadline, in 0.2 s
+        await asyncio.sleep(0.05)
+        server = probe.app._server
+        assert server is not None
+        one = next(c for c in server.connections if c._task is not None)
+        await one.shutdown(5)
+        status, _, _ = await answer(reader)
+        assert status == 504
+        assert await reader.read() == b""
+
+
+async def test_a_request_that_outlasts_the_stop_is_ended(probe: Probe) -> None:
+    async with connected(probe) as (reader, writer):
+        writer.write(SLOW)
+        await asyncio.sleep(0.05)
+        server = probe.app._server
+        assert server is not None
+        one = next(c for c in server.connections if c._task is not None)
+        await one.shutdown(0.05)
+        assert await reader.read() == b""
+        assert one._task is None or one._task.cancelling()
