@@ -20,6 +20,7 @@ from tests.core.http.probe import ProbePlugin
 from tests.core.valkey import Valkey
 
 MIGRATIONS = Path("core/store/migrations")
+EMPTY = "TRUNCATE kernel.outbox, kernel.outbox_dead, kernel.inbox, kernel.dead_letters, kernel.operations"
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +38,7 @@ async def kernel_db(kernel_url: str) -> AsyncIterator[Db]:
     await pool.open()
     db = Db(pool)
     async with db.connection() as connection:
-        await connection.execute("TRUNCATE kernel.outbox, kernel.inbox, kernel.operations")
+        await connection.execute(EMPTY)
     yield db
     assert pool.free == pool.opened, "a connection was not given back"
     await pool.close()

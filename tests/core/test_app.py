@@ -69,7 +69,8 @@ async def reasons(probe: Probe) -> list[str]:
 async def test_a_replica_waits_for_its_migrations(new_settings: NewSettings) -> None:
     async with starting(await new_settings()) as (probe, task):
         await soon(lambda: len(probe.app.health.reasons) > 1)
-        assert await reasons(probe) == ["schema: lacks kernel 0001_kernel and 1 more", "starting"]
+        others = len(probe.app.migrations) - 1
+        assert await reasons(probe) == [f"schema: lacks kernel 0001_kernel and {others} more", "starting"]
         assert not probe.plugin.is_open
         await migrate.apply(probe.db.pool.dsn, probe.app.migrations)
         await task
