@@ -11,9 +11,8 @@ from importlib.metadata import version
 import orjson
 
 from core.auth import SESSIONS, TokenIssuer
-from core.events.bus import Bus
+from core.events.delivery import Delivery
 from core.events.housekeeping import housekeeping
-from core.events.outbox import Relay
 from core.http import docs, openapi
 from core.http.cached import Memory
 from core.http.compile import Endpoint, Pieces
@@ -28,6 +27,7 @@ from core.http.static import StaticEndpoint, files
 from core.http.table import Table
 from core.jobs import Jobs
 from core.kernel import Kernel
+from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.plugins import Plugins
@@ -71,13 +71,11 @@ class App:
         self.kernel = _kernel(settings, self.tasks)
         self.db, self.redis = self.kernel.db, self.kernel.redis
         self.plugins.provide(self.kernel)
+        self.keys = KeyRing(self.db, self.kernel.tokens)
         self.migrations = migrate.read(self.plugins.migration_folders())
         subscriptions = self.plugins.declared("subscriptions")
-        self.bus = Bus(
-            self.db, self.workers, subscriptions, concurrency=settings.events.concurrency, poll=settings.events.poll
-        )
-        self.relay = Relay(self.db, self.bus, poll=settings.events.poll)
-        self.db.on_events = self.relay.poke
+        self.delivery = Delivery(self.db, self.workers, subscriptions, settings.events)
+        self.bus, self.relay = self.delivery.bus, self.delivery.relay
         self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *housekeeping(self.db)])
         self.health = Health([*self._own_checks(), *self.plugins.declared("health_checks")], version("vurksha"))
         declared = self.plugins.declared("routes")
@@ -145,6 +143,7 @@ class App:
         steps.add("clockwork", self._ticking)
         steps.add("redis", self._redis)
         steps.add("postgres", self._postgres)
+        steps.add("keys", lambda: self.keys.serving(self.tasks))
         for manifest, context in self.plugins.ask("lifespan"):
             steps.add(manifest.name, lambda context=context: context)  # type: ignore[misc]  # bound per turn of the loop
         steps.add("events", self._events)
@@ -211,13 +210,12 @@ class App:
 
     @asynccontextmanager
     async def _events(self) -> AsyncIterator[None]:
-        self.workers.forever("relay", self.relay.run)
-        self.workers.forever("bus", self.bus.run)
+        self.delivery.start()
         self.jobs.start()
         try:
             yield
         finally:
-            await self.bus.stop(WORKERS_STOP)
+            await self.delivery.stop(WORKERS_STOP)
             await self.workers.stop(WORKERS_STOP)
 
     async def start(self) -> None:

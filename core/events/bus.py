@@ -1,7 +1,7 @@
-"""The in-process transport and its consumers: inbox rows, and a worker that gives each to its handler.
+"""The consumers' worker: claims due inbox rows and gives each to its handler (RELIABILITY 4.7).
 
-The relay's transaction writes one inbox row per consumer and event; the handler's transaction marks it done, so that a
-handler takes effect once (RELIABILITY 4.7). Failed deliveries wait in their row, then are dead letters.
+The handler's transaction marks its row done, so that it takes effect once. Failed deliveries wait in their row, then
+are dead letters. It does not matter who wrote the row: the relay itself, or the intake from a broker.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import attrs
 import orjson
 
 from core.context import Cause, cause, deadline
 from core.convert import wire
 from core.errors import Problem
+from core.events.inbox import InboxRow, InboxRows, Key
 from core.events.model import EventMeta
-from core.events.outbox import OutboxRow, wait
+from core.events.relay import wait
 from core.events.subscription import Subscription
 
 if TYPE_CHECKING:
-    from core.store.db import Db, Row, Tx
+    from core.store.db import Tx
     from core.tasks import Tasks
 
 log = logging.getLogger("core.events")
@@ -30,70 +30,17 @@ log = logging.getLogger("core.events")
 DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
 """Seconds before each further attempt; after the last one fails the row is dead (RELIABILITY 4.7)."""
 
-# Outbox rows by the primary key. A row that is there already was delivered before.
-DELIVER = """
-INSERT INTO kernel.inbox (consumer, event_id, seq, event_type, version, aggregate_type, aggregate_id, payload, metadata,
-    occurred_at)
-SELECT s.consumer, o.event_id, o.seq, o.event_type, o.version, o.aggregate_type, o.aggregate_id, o.payload, o.metadata,
-    o.occurred_at
-FROM kernel.outbox o JOIN unnest($2::text[], $3::text[]) AS s (consumer, event_type) USING (event_type)
-WHERE o.seq = ANY($1::bigint[])
-ON CONFLICT DO NOTHING
-"""
-# By inbox_due in its own order; what is older and was never tried, by inbox_order. Rows of consumers and types that
-# only another version of the code knows are left to it.
-DUE = """
-SELECT i.consumer, i.event_id FROM kernel.inbox i
-WHERE i.state = 'waiting' AND i.next_attempt_at <= now() AND i.consumer || ' ' || i.event_type = ANY($1::text[])
-    AND (i.attempts > 0 OR NOT EXISTS (
-        SELECT FROM kernel.inbox older
-        WHERE older.state = 'waiting' AND older.attempts = 0 AND older.consumer = i.consumer
-            AND older.aggregate_type = i.aggregate_type AND older.aggregate_id = i.aggregate_id AND older.seq < i.seq))
-ORDER BY i.next_attempt_at, i.seq LIMIT $2
-"""
-# By the primary key, all three. A row that was due once stays so until it is handled: nothing older comes later.
-CLAIM = """
-SELECT event_type, aggregate_id, payload, metadata, occurred_at, attempts FROM kernel.inbox
-WHERE consumer = $1 AND event_id = $2 AND state = 'waiting' AND next_attempt_at <= now()
-FOR UPDATE SKIP LOCKED
-"""
-DONE = """
-UPDATE kernel.inbox SET state = 'done', finished_at = clock_timestamp(), last_error = NULL
-WHERE consumer = $1 AND event_id = $2
-"""
-FAILED = """
-UPDATE kernel.inbox SET attempts = attempts + 1, last_error = $4,
-    state = CASE WHEN $5::float8 IS NULL THEN 'dead' ELSE state END,
-    next_attempt_at = now() + make_interval(secs => coalesce($5, 0))
-WHERE consumer = $1 AND event_id = $2 AND state = 'waiting' AND attempts = $3
-"""
-BUSY = """
-SELECT EXISTS (SELECT FROM kernel.outbox WHERE published_at IS NULL AND next_attempt_at <= now())
-    OR EXISTS (SELECT FROM kernel.inbox WHERE state = 'waiting' AND next_attempt_at <= now()
-        AND consumer || ' ' || event_type = ANY($1::text[]))
-"""
-
-Key = tuple[str, UUID]
-
-
-@attrs.define
-class _Delivery:
-    """One attempt. `attempts` were made before it."""
-
-    subscription: Subscription
-    attempts: int = 0
-
 
 class _Undecodable(Exception):
     """The stored event does not fit its class: no later attempt can differ."""
 
 
 class Bus:
-    """A transport for the relay, and the worker that runs the handlers."""
+    """Runs the handlers of all subscriptions, each delivery in a transaction of its own."""
 
     def __init__(
         self,
-        db: "Db",
+        rows: InboxRows,
         tasks: "Tasks",
         subscriptions: Iterable[Subscription],
         *,
@@ -104,14 +51,13 @@ class Bus:
         batch: int = 100,
     ) -> None:
         """At most `concurrency` handlers at once, each with a connection: half the pool at most. Times in seconds."""
-        self._db, self._tasks = db, tasks
+        self._rows, self._tasks = rows, tasks
         self._timeout, self._poll, self._delays, self._batch = timeout, poll, tuple(delays), batch
         self._known: dict[tuple[str, str], Subscription] = {}
         for each in subscriptions:
             if self._known.setdefault((each.consumer, each.event.event_type), each) is not each:
                 raise ValueError(f"{each.consumer} subscribes twice to {each.event.event_type}")
         self._names = [f"{consumer} {event_type}" for consumer, event_type in self._known]
-        self._types = {event_type: each.event for (_, event_type), each in self._known.items()}
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[Key] = set()
         self._elsewhere: dict[Key, float] = {}
@@ -119,20 +65,18 @@ class Bus:
         self._wake = asyncio.Event()
         self._closing = False
 
-    # -- the transport
-
-    async def deliver(self, tx: "Tx", batch: Sequence[OutboxRow]) -> None:
-        """One inbox row per consumer of each event, in the relay's transaction."""
-        wanted = [row.seq for row in batch if row.event_type in self._types]
-        if wanted:
-            consumers, types = zip(*self._known, strict=True)
-            await tx.execute(DELIVER, wanted, consumers, types)
-
-    def delivered(self) -> None:
+    def poke(self) -> None:
         """There are new rows."""
         self._wake.set()
 
-    # -- the worker
+    def close(self) -> None:
+        """Claim no more."""
+        self._closing = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a handler runs."""
+        return bool(self._running)
 
     async def run(self) -> None:
         """For ever. An unreachable database is waited for, not raised."""
@@ -146,17 +90,10 @@ class Bus:
             if not started:
                 await wait(self._wake, self._poll)
 
-    async def stop(self, budget: float) -> None:
-        """Claim no more, and let the handlers that run come to their end for at most `budget` seconds."""
-        self._closing = True
-        until = time.monotonic() + budget
-        while self._running and time.monotonic() < until:  # noqa: ASYNC110  once, at the end of the process
-            await asyncio.sleep(0.01)
-
     async def idle(self, budget: float = 10.0) -> None:
-        """For tests: wait until nothing is due in the outbox or the inbox. Raises TimeoutError."""
+        """For tests: wait until nothing is left in outbox and inbox, retries included. Raises TimeoutError."""
         async with asyncio.timeout(budget):
-            while self._running or await self._db.fetchval(BUSY, self._names):  # noqa: ASYNC110  the database is asked
+            while self._running or await self._rows.busy(self._names):  # noqa: ASYNC110  the database is asked
                 await asyncio.sleep(0.01)
 
     async def _round(self) -> int:
@@ -164,9 +101,8 @@ class Bus:
         self._wake.clear()
         if self._closing or not self._names:
             return 0
-        rows, now = await self._db.fetch(DUE, self._names, self._batch), time.monotonic()
+        due, now = await self._rows.due(self._names, self._batch), asyncio.get_running_loop().time()
         self._elsewhere = {key: until for key, until in self._elsewhere.items() if until > now}
-        due: list[Key] = [(row["consumer"], row["event_id"]) for row in rows]
         due = [key for key in due if key not in self._running and key not in self._elsewhere]
         for key in due:
             await self._slots.acquire()
@@ -178,67 +114,63 @@ class Bus:
         return len(due)
 
     async def _handle(self, key: Key) -> None:
-        delivery: _Delivery | None = None
+        claimed: InboxRow | None = None
         try:
-            async with self._db.transaction() as tx:
-                row = await tx.fetchrow(CLAIM, *key)
-                if row is not None:
-                    delivery = _Delivery(self._known[key[0], row["event_type"]], row["attempts"])
-                    await self._run(delivery.subscription, key, row, tx)
-                    await tx.execute(DONE, *key)
+            async with self._rows.attempt(key) as (tx, claimed):
+                if claimed is not None:
+                    await self._run(self._known[key[0], claimed.event_type], key, claimed, tx)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is a failed delivery
-            if delivery is None:
+            if claimed is None:
                 log.warning("%s could not claim an event: %s", key[0], type(error).__name__)
             else:
-                await self._failed(key, delivery, error)
+                await self._failed(key, claimed.attempts, error)
         finally:
             self._running.discard(key)
             self._slots.release()
-            if delivery is None:
-                self._elsewhere[key] = time.monotonic() + self._poll
+            if claimed is None:
+                self._elsewhere[key] = asyncio.get_running_loop().time() + self._poll
             else:
                 self._wake.set()  # the next of its aggregate may be due now
 
-    async def _run(self, subscription: Subscription, key: Key, row: "Row", tx: "Tx") -> None:
+    async def _run(self, subscription: Subscription, key: Key, row: InboxRow, tx: "Tx") -> None:
         event, meta, because = _read(subscription, key[1], row)
         cause.set(because)  # this task and its context are the delivery's own
         deadline.set(time.monotonic() + self._timeout)
         async with asyncio.timeout(self._timeout):
             await subscription.handler(tx, event, meta)
 
-    async def _failed(self, key: Key, delivery: _Delivery, error: Exception) -> None:
+    async def _failed(self, key: Key, attempts: int, error: Exception) -> None:
         """Note a failure in a transaction of its own: the handler's is rolled back."""
         deadline.set(float("inf"))
         cause_of = (
             error.__cause__ if isinstance(error, _Undecodable | Problem) else None
         )  # Db's Problem hides the class
         name = type(cause_of or error).__name__
-        last = isinstance(error, _Undecodable) or delivery.attempts >= len(self._delays)
-        pause = None if last else self._delays[delivery.attempts]
+        last = isinstance(error, _Undecodable) or attempts >= len(self._delays)
+        pause = None if last else self._delays[attempts]
         if last:
-            log.error("%s gave up on event %s after %d attempts: %s", *key, delivery.attempts + 1, name, exc_info=error)
+            log.error("%s gave up on event %s after %d attempts: %s", *key, attempts + 1, name, exc_info=error)
         else:
             log.warning("%s failed on event %s, again in %.0f s: %s", *key, pause, name, exc_info=error)
         try:
-            async with self._db.transaction() as tx:
-                await tx.execute(FAILED, *key, delivery.attempts, name, pause)
+            await self._rows.failed(key, attempts, name, pause)
         except Exception as problem:  # noqa: BLE001  the row is as it was and due again at once: nothing else is lost
             log.warning("a failure of %s could not be noted: %s", key[0], type(problem).__name__)
             await asyncio.sleep(self._poll)
 
 
-def _read(subscription: Subscription, event_id: UUID, row: "Row") -> tuple[Any, EventMeta, Cause]:
+def _read(subscription: Subscription, event_id: UUID, row: InboxRow) -> tuple[Any, EventMeta, Cause]:
     try:
-        event = wire.structure(orjson.loads(row["payload"]), subscription.event)
-        metadata: dict[str, str] = orjson.loads(row["metadata"])
+        event = wire.structure(orjson.loads(row.payload), subscription.event)
+        metadata: dict[str, str] = orjson.loads(row.metadata)
         user = UUID(metadata["userId"]) if "userId" in metadata else None
         correlation = metadata["correlationId"]
     except (Problem, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _Undecodable from error
     meta = EventMeta(
         event_id=event_id,
-        aggregate_id=row["aggregate_id"],
-        occurred_at=row["occurred_at"],
+        aggregate_id=row.aggregate_id,
+        occurred_at=row.occurred_at,
         correlation_id=correlation,
         user_id=user,
     )

@@ -7,7 +7,9 @@ import attrs
 import pytest
 
 from core.events.bus import Bus
-from core.events.outbox import Relay
+from core.events.inbox import InboxRows
+from core.events.outbox import OutboxRows
+from core.events.relay import Relay, Straight
 from core.events.subscription import Subscription
 from core.store.db import Db
 from core.tasks import Tasks
@@ -28,8 +30,8 @@ async def replica(kernel_db: Db) -> AsyncIterator[MakeReplica]:
     tasks = Tasks()
 
     def start(subscriptions: Sequence[Subscription], **more: Any) -> Replica:
-        bus = Bus(kernel_db, tasks, subscriptions, **{"poll": 0.05, "concurrency": 4, **more})
-        relay = Relay(kernel_db, bus, poll=0.05, linger=0.001)
+        bus = Bus(InboxRows(kernel_db), tasks, subscriptions, **{"poll": 0.05, "concurrency": 4, **more})
+        relay = Relay(Straight(OutboxRows(kernel_db), subscriptions, bus.poke), poll=0.05, linger=0.001)
         kernel_db.on_events = relay.poke
         tasks.forever("bus", bus.run)
         tasks.forever("relay", relay.run)
