@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from core.tasks import SILENCE, lively
+
 if TYPE_CHECKING:
     from core.store.db import Db
     from core.tasks import Tasks
@@ -40,7 +42,7 @@ class Job:
 
 
 class Jobs:
-    """Runs jobs until the tasks are stopped. A failure is logged and counted; the next run goes on."""
+    """Runs jobs until the tasks are stopped. A failure is logged and counted, a hung run too; the next run goes on."""
 
     def __init__(self, db: "Db", tasks: "Tasks", jobs: Iterable[Job], *, first_within: float = FIRST_WITHIN) -> None:
         self._db, self._tasks, self._first_within = db, tasks, first_within
@@ -50,6 +52,7 @@ class Jobs:
         self.skipped: Counter[str] = Counter()
         """Runs of single jobs that another replica was doing."""
         self._singles = asyncio.Semaphore(SINGLES)
+        self._closing = False
 
     def start(self) -> None:
         """Start every job's loop."""
@@ -59,9 +62,13 @@ class Jobs:
         for job in self.jobs:
             self._tasks.spawn(f"job {job.name}", self._repeat(job))
 
+    def close(self) -> None:
+        """Begin no further run; those under way go on."""
+        self._closing = True
+
     async def _repeat(self, job: Job) -> None:
         await asyncio.sleep(random.uniform(0, min(job.every, self._first_within)))  # noqa: S311  jitter, not a secret
-        while True:
+        while not self._closing:
             await self.run(job)
             await asyncio.sleep(job.every * random.uniform(0.9, 1.1))  # noqa: S311
 
@@ -88,7 +95,7 @@ class Jobs:
 
     async def _counted(self, job: Job) -> None:
         try:
-            await job.run()
+            await lively(job.run(), SILENCE)
         except Exception:
             self.failures[job.name] += 1
             log.exception("job %s failed", job.name)

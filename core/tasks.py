@@ -4,8 +4,9 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, cast
 
 log = logging.getLogger("core.tasks")
 
@@ -13,6 +14,83 @@ LONGEST_PAUSE = 5.0
 CALM = 300.0
 MOST_RESTARTS = 10
 """More restarts than this within `CALM` seconds and the process had better end (RELIABILITY 4.10)."""
+SILENCE = 30.0
+"""Seconds that a loop with something to do every second may stand still (RELIABILITY 4.10)."""
+LATE = 5.0
+"""Seconds: a timer this late says that the whole process was stopped, not that one loop hangs."""
+
+
+class Silent(Exception):
+    """Some work stood still in one await for too long and was cancelled."""
+
+
+class _Moves:
+    """The steps of some work, passed on one by one. `last` is when it was resumed last, in the loop's time."""
+
+    def __init__(self, work: Awaitable[None]) -> None:
+        self._steps, self._loop = work.__await__(), asyncio.get_running_loop()
+        self.last = self._loop.time()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        step: Callable[[], Any] = partial(self._steps.send, None)
+        while True:
+            self.last = self._loop.time()
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+            try:
+                step = partial(self._steps.send, (yield waits_for))
+            except BaseException as error:  # noqa: BLE001  passed on, as `yield from` would
+                step = partial(self._steps.throw, error)
+
+
+class _Guard:
+    """Cancels the current task whenever what it does has not moved for `silence` seconds."""
+
+    def __init__(self, moves: _Moves, task: "asyncio.Task[Any]", silence: float) -> None:
+        self._moves, self._task, self._silence, self._loop = moves, task, silence, asyncio.get_running_loop()
+        self._cancels = 0
+        self._timer = self._in(silence)
+
+    def _in(self, seconds: float) -> asyncio.TimerHandle:
+        due = self._loop.time() + seconds
+        return self._loop.call_at(due, self._look, due)
+
+    def _look(self, due: float) -> None:
+        now = self._loop.time()
+        left = self._moves.last + self._silence - now
+        if left <= 0 and now - due < LATE:
+            self._cancels += self._task.cancel()
+        self._timer = self._in(left if left > 0 else self._silence)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it was this that cancelled the task, and nobody else."""
+        return 0 < self._cancels == self._task.cancelling()
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+        for _ in range(self._cancels):
+            self._task.uncancel()
+
+
+async def lively(work: Awaitable[None], silence: float) -> None:
+    """Await some work, but cancel it and raise Silent when it has not moved for `silence` seconds.
+
+    Moving is being resumed at all: a loop that wakes each second moves, one that hangs in an await does not.
+    """
+    moves = _Moves(work)
+    guard = _Guard(moves, cast("asyncio.Task[Any]", asyncio.current_task()), silence)
+    try:
+        await moves
+    except asyncio.CancelledError:
+        if guard.alone:
+            raise Silent(f"stood still for {silence:g} s") from None
+        raise
+    finally:
+        guard.end()
 
 
 class Tasks:
@@ -33,9 +111,12 @@ class Tasks:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def forever(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Keep a loop running: it is started again, after a pause, whenever it fails or returns."""
-        self.spawn(name, self._keep(name, loop))
+    def forever(self, name: str, loop: Callable[[], Awaitable[None]], *, silence: float | None = None) -> None:
+        """Keep a loop running: it is started again, after a pause, whenever it fails or returns.
+
+        With `silence` in seconds also when it has not moved for that long; not for loops that may wait for hours.
+        """
+        self.spawn(name, self._keep(name, loop if silence is None else lambda: lively(loop(), silence)))
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         clock = asyncio.get_running_loop().time
@@ -44,6 +125,8 @@ class Tasks:
             try:
                 await loop()
                 log.error("%s returned, but should run for ever", name)
+            except Silent as silent:
+                log.error("%s %s: it is started again", name, silent)  # noqa: TRY400  the stack is ours, not the loop's
             except Exception:
                 log.exception("%s failed", name)
             now = clock()

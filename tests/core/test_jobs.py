@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from core import jobs as module
 from core.jobs import LOCK, Job, Jobs, lock_key
 from core.store.db import Db
 from core.tasks import Tasks
@@ -119,3 +120,37 @@ async def test_two_jobs_of_one_name_are_refused(kernel_db: Db) -> None:
     job = Job(name="twin", every=1, run=nothing)
     with pytest.raises(ValueError, match="twin"):
         Jobs(kernel_db, Tasks(), [job, job]).start()
+
+
+async def test_a_run_that_hangs_is_a_failure_and_frees_its_lock(
+    kernel_db: Db, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "SILENCE", 0.1)
+    jobs = Jobs(kernel_db, Tasks(), [])
+    await jobs.run(Job(name="alone", every=1, run=hangs, single=True))
+    assert jobs.failures["alone"] == 1
+    assert "stood still for 0.1 s" in caplog.text
+    assert await locks(kernel_db) == 0
+
+
+async def test_no_run_begins_once_the_jobs_are_closed(kernel_db: Db) -> None:
+    runs, under_way, release = 0, asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+        under_way.set()
+        await release.wait()
+
+    tasks = Tasks()
+    jobs = Jobs(kernel_db, tasks, [Job(name="tick", every=0.02, run=run)])
+    jobs.start()
+    await under_way.wait()
+    jobs.close()
+    release.set()
+    await asyncio.sleep(0.1)
+    assert (runs, jobs.runs["tick"], tasks.names) == (1, 1, [])
+    await tasks.stop(1)

@@ -1,10 +1,11 @@
 import asyncio
 import logging
+import time
 
 import pytest
 
 from core import tasks as module
-from core.tasks import Tasks
+from core.tasks import Silent, Tasks, lively
 
 
 async def test_a_failure_is_logged_with_the_name_of_the_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -118,3 +119,96 @@ async def test_nothing_is_started_once_the_tasks_are_being_stopped() -> None:
     assert await tasks.stop(0) == []
     with pytest.raises(RuntimeError, match="being stopped"):
         tasks.spawn("late", work())
+
+
+async def test_a_loop_that_hangs_is_started_again_and_one_that_moves_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    runs: list[str] = []
+    rounds = 0
+    again = asyncio.Event()
+
+    async def hangs() -> None:
+        runs.append("hangs")
+        if len(runs) > 2:
+            again.set()
+        await asyncio.Event().wait()
+
+    async def moves() -> None:
+        nonlocal rounds
+        runs.append("moves")
+        while True:
+            rounds += 1
+            await asyncio.sleep(0.02)
+
+    tasks = Tasks(first_pause=0.001)
+    tasks.forever("the hung one", hangs, silence=0.2)
+    tasks.forever("the quick one", moves, silence=0.2)
+    await asyncio.wait_for(again.wait(), 5)
+    assert await tasks.stop(1) == []
+    assert "the hung one stood still for 0.2 s: it is started again" in caplog.text
+    assert runs.count("moves") == 1
+    assert rounds > 5
+
+
+async def test_work_that_will_not_be_cancelled_is_asked_again() -> None:
+    asked = 0
+
+    async def stubborn() -> None:
+        nonlocal asked
+        while asked < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked += 1
+        await asyncio.Event().wait()
+
+    with pytest.raises(Silent, match=r"stood still for 0\.02 s"):
+        await lively(stubborn(), 0.02)
+    task = asyncio.current_task()
+    assert task is not None
+    assert (asked, task.cancelling()) == (2, 0)
+
+
+async def test_whoever_else_cancels_is_obeyed() -> None:
+    async def patient() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+
+    async def both() -> None:
+        await lively(patient(), 0.02)
+
+    task = asyncio.ensure_future(both())
+    await asyncio.sleep(0.04)  # by now it was found silent and is on its way out
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_work_keeps_its_value_its_failure_and_its_own_timeouts() -> None:
+    async def late() -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+
+    async def caught() -> None:
+        with pytest.raises(TimeoutError):
+            await late()
+
+    with pytest.raises(TimeoutError):
+        await lively(late(), 1)
+    await lively(caught(), 1)
+
+
+async def test_a_process_that_was_stopped_finds_nobody_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LATE", 0.1)
+    done = asyncio.Event()
+
+    async def waits() -> None:
+        await asyncio.sleep(0.3)
+        done.set()
+
+    work = asyncio.ensure_future(lively(waits(), 0.1))
+    await asyncio.sleep(0.01)
+    time.sleep(0.25)  # nobody's loop ran: the look is late
+    await work
+    assert done.is_set()
