@@ -55,7 +55,7 @@ class Handlers:
             delivery_partner_id=body.delivery_partner_id,
             notes=body.notes,
         )
-        order = await self._orders.move(call.tx, call.principal.user_id, call.uuid("order_id"), move)
+        order = await self._orders.move(call.tx, call.principal, call.uuid("order_id"), move)
         return OneOrder(order=OrderView.of(order))
 
     async def _page(self, query: OrderListQuery, owner: UserId | None) -> Reply:

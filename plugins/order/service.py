@@ -6,6 +6,8 @@ from uuid import UUID
 
 import attrs
 
+from core import audit
+from core.auth import Principal
 from core.errors import NOT_FOUND, Problem, not_found
 from core.store.db import Db, Tx
 from core.types import Paise, UserId
@@ -86,8 +88,8 @@ class OrderService:
             raise Problem(CANNOT_CANCEL, details={"status": order.state.status.value})
         return await self._close(tx, order, Change(event="order_cancelled", actor="user", actor_id=owner, notes=reason))
 
-    async def move(self, tx: Tx, staff: UserId, order_id: UUID, move: Move) -> Order:
-        """The order after a move by staff; where it is already, nothing happens. Raises CANNOT_MOVE.
+    async def move(self, tx: Tx, staff: Principal, order_id: UUID, move: Move) -> Order:
+        """The order after a move by staff, which is audited; where it is already, nothing happens. Raises CANNOT_MOVE.
 
         Refunds are not made here: they need the money to move first.
         """
@@ -98,14 +100,20 @@ class OrderService:
         change = Change(
             event=EVENT_NAMES.get(to, ""),
             actor="admin",
-            actor_id=staff,
+            actor_id=staff.user_id,
             notes=move.notes,
             tracking_id=move.tracking_id,
             delivery_partner_id=move.delivery_partner_id,
         )
         if to is Status.CANCELLED and to in MOVES[order.state.status]:
-            return await self._close(tx, order, change)
-        return await self._advance(tx, order, to, change)
+            moved = await self._close(tx, order, change)
+        else:
+            moved = await self._advance(tx, order, to, change)
+        details = {"was": order.state.status.value, "status": to.value, "number": order.number}
+        await audit.record(
+            tx, actor=audit.person(staff), action="order.move", subject=f"order:{order.id}", details=details
+        )
+        return moved
 
     async def confirm(self, tx: Tx, order_id: UUID) -> None:
         """Confirm an order that is paid at the door. Anything else, and any repeat, is left alone."""

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import attrs
 
+from core import audit
+from core.auth import Principal
 from core.errors import PRECONDITION_FAILED, Problem, not_found
 from core.store.db import Tx
 from core.types import Paise
@@ -48,8 +50,10 @@ class Editor:
     def __init__(self, feed: Feed, writes: CatalogueWrites) -> None:
         self._feed, self._writes = feed, writes
 
-    async def edit(self, tx: Tx, product_id: UUID, edit: Edit, version: int | None, by: UUID) -> tuple[Entry, Category]:
-        """Change one product; answers it as it will be after the commit.
+    async def edit(
+        self, tx: Tx, product_id: UUID, edit: Edit, version: int | None, by: Principal
+    ) -> tuple[Entry, Category]:
+        """Change one product, which is audited; answers it as it will be after the commit.
 
         Raises NOT_FOUND, PRECONDITION_FAILED, OutOfStock. Emits StockUpdated, and LowStock if the level falls that far.
         """
@@ -68,10 +72,14 @@ class Editor:
                 active=edit.is_active,
             )
         if edit.stock_delta:
-            await self._move(tx, product_id, edit.stock_delta, by)
+            await self._move(tx, product_id, edit.stock_delta, by.user_id)
         product, stock = await self._writes.read(tx, product_id)
         tx.after_commit(self._feed.edited)
         category = await self._writes.category(tx, product.category_id)
+        if changes := attrs.asdict(edit, filter=lambda _, value: value is not None):
+            await audit.record(
+                tx, actor=audit.person(by), action="product.edit", subject=f"product:{product_id}", details=changes
+            )
         return Entry(product=product, stock=stock, stamp=0, on_sale=product.is_active and category.is_active), category
 
     async def _move(self, tx: Tx, product_id: UUID, change: int, by: UUID) -> None:

@@ -151,8 +151,8 @@ class AdminRoutes:
     async def edit(self, call: Call[ProductEdit, None]) -> Reply:
         """Change one product."""
         edit = Edit(**attrs.asdict(call.body))
-        version, by = expected(call.if_match), call.principal.user_id
-        entry, category = await self._editor.edit(call.tx, call.uuid("product_id"), edit, version, by)
+        version, product_id = expected(call.if_match), call.uuid("product_id")
+        entry, category = await self._editor.edit(call.tx, product_id, edit, version, call.principal)
         product = showing.product_detail(entry, category)
         return Reply(data=answers.ProductAnswer(product=product), etag=f'"{product.version}"')
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
+from core.audit import operator
 from core.auth import Role
 from core.cli import run
 from core.kernel import Kernel
@@ -67,7 +68,7 @@ def admin_command(kernel: Kernel, users: UserService) -> click.Command:
         """Give the account with PHONE a role. It has to sign in again, since its sessions end."""
 
         async def work() -> None:
-            await users.grant(phone, Role(role))
+            await users.grant(phone, Role(role), operator())
 
         try:
             run(kernel, work)

@@ -33,8 +33,11 @@ WHERE id = $1 RETURNING deleted_at
 # The unique phone.
 OF_PHONE = "SELECT id FROM users.accounts WHERE phone = $1 AND is_active"
 
-# accounts_pkey.
-GRANT = "UPDATE users.accounts SET role = $2, updated_at = clock_timestamp() WHERE id = $1"
+# accounts_pkey, both.
+GRANT = """
+UPDATE users.accounts a SET role = $2, updated_at = clock_timestamp()
+FROM (SELECT id, role FROM users.accounts WHERE id = $1) AS was WHERE a.id = was.id RETURNING was.role
+"""
 
 # refresh_tokens_pkey, sessions_pkey, accounts_pkey. Twins wait for the session's row and see what the first did.
 PRESENTED = """
@@ -110,9 +113,9 @@ class Accounts:
         found: UUID | None = await tx.fetchval(OF_PHONE, phone)
         return found
 
-    async def grant(self, tx: Tx, user_id: UUID, role: Role) -> None:
-        """Give a role to an account whose sessions are held."""
-        await tx.execute(GRANT, user_id, role.value)
+    async def grant(self, tx: Tx, user_id: UUID, role: Role) -> Role:
+        """Give a role to an account whose sessions are held; the one it had."""
+        return Role(await tx.fetchval(GRANT, user_id, role.value))
 
 
 def account(row: Row, *, active: bool | None = None) -> Account:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
+from core import audit
 from core.auth import Principal, Role
 from core.errors import ALREADY_EXISTS, SESSION_EXPIRED, Problem, not_found
 from core.store.db import Db, Tx
@@ -66,12 +67,17 @@ class UserService:
             await self._sessions.end_all(tx, principal.user_id, "DELETED")
             tx.emit(UserDeleted(user_id=principal.user_id, deleted_at=deleted_at))
 
-    async def grant(self, phone: str, role: Role) -> None:
-        """Give a role; the sessions that carry the old one end. `phone` in the normal form. Raises UnknownPhone."""
+    async def grant(self, phone: str, role: Role, actor: str) -> None:
+        """Give a role; the sessions that carry the old one end. `phone` in the normal form. Raises UnknownPhone.
+
+        Audited as an act of `actor`.
+        """
         async with self._db.transaction() as tx:
             user_id = await self._accounts.of_phone(tx, phone)
             if user_id is None:
                 raise UnknownPhone
             await self._sessions.hold(tx, user_id)
-            await self._accounts.grant(tx, user_id, role)
+            was = await self._accounts.grant(tx, user_id, role)
             await self._sessions.end_all(tx, user_id, "ROLE")
+            details = {"was": was.value, "role": role.value}
+            await audit.record(tx, actor=actor, action="role.grant", subject=f"account:{user_id}", details=details)

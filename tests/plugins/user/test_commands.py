@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import plugins.user.commands
+from core.audit import operator
 from core.kernel import Kernel
 from plugins.user.commands import admin_command, newest_code, otp_command
 from plugins.user.service import UnknownPhone, UserService
@@ -63,12 +64,12 @@ class Granting:
     """A user service that knows one phone."""
 
     def __init__(self) -> None:
-        self.granted: list[tuple[str, str]] = []
+        self.granted: list[tuple[str, str, str]] = []
 
-    async def grant(self, phone: str, role: Any) -> None:
+    async def grant(self, phone: str, role: Any, actor: str) -> None:
         if phone != PHONE:
             raise UnknownPhone
-        self.granted.append((phone, role.value))
+        self.granted.append((phone, role.value, actor))
 
 
 def test_a_role_is_granted_by_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +83,7 @@ def test_a_role_is_granted_by_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert CliRunner().invoke(command, ["grant", PHONE]).exit_code == 0
     result = CliRunner().invoke(command, ["grant", PHONE, "--role", "SUPPORT"])
     assert "*********3210 is SUPPORT" in result.output
-    assert users.granted == [(PHONE, "ADMIN"), (PHONE, "SUPPORT")]
+    assert users.granted == [(PHONE, "ADMIN", operator()), (PHONE, "SUPPORT", operator())]
 
 
 def test_a_role_for_nobody_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ async def test_nobody_waits_in_a_circle(new_house: NewHouse) -> None:
         outcomes = await asyncio.gather(
             *(write(who, change) for who in people for _ in range(3)),
             house.verify(phone, code),
-            house.users.grant(phone, Role.SUPPORT),
+            house.users.grant(phone, Role.SUPPORT, "cli:asha@desk"),
             *(house.sessions.refresh(device.tokens.refresh_token, None) for device in devices),
             house.sessions.logout(people[0], devices[1].tokens.refresh_token, all_devices=False),
             house.sessions.logout(people[2], None, all_devices=True),

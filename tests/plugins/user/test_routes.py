@@ -181,7 +181,7 @@ async def test_only_an_administrator_reads_other_accounts(app: TestApp, me: Clie
     admin = await http_sign_in(app, new_phone())
     users = app.services.get(USERS)
     assert isinstance(users, UserService)
-    await users.grant(admin.phone, Role.ADMIN)
+    await users.grant(admin.phone, Role.ADMIN, "cli:asha@desk")
     admin = await http_sign_in(app, admin.phone)
     answer = await app.get(f"/users/{me.user_id}", as_=admin)
     assert answer.data["user"]["phone"] == me.phone

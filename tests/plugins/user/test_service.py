@@ -97,7 +97,7 @@ async def test_an_unknown_account_is_not_found(house: House) -> None:
 
 async def test_a_granted_role_ends_the_sessions_that_lack_it(house: House) -> None:
     done = await house.sign_in()
-    await house.users.grant(done.account.phone, Role.ADMIN)
+    await house.users.grant(done.account.phone, Role.ADMIN, "cli:asha@desk")
     with pytest.raises(Problem):
         await house.sessions.require(house.db, house.principal(done))
     again = await house.sign_in(done.account.phone)
@@ -107,4 +107,4 @@ async def test_a_granted_role_ends_the_sessions_that_lack_it(house: House) -> No
 
 async def test_nobody_unknown_is_given_a_role(house: House) -> None:
     with pytest.raises(UnknownPhone):
-        await house.users.grant(new_phone(), Role.ADMIN)
+        await house.users.grant(new_phone(), Role.ADMIN, "cli:asha@desk")
