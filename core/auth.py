@@ -6,14 +6,14 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import attrs
 import jwt
 import orjson
 
-from core.errors import TOKEN_EXPIRED, TOKEN_INVALID, UNAUTHORIZED, Problem
+from core.errors import TOKEN_EXPIRED, TOKEN_INVALID, UNAUTHORIZED, UNAVAILABLE, Problem
 from core.services import Port
 from core.types import SessionId, UserId
 
@@ -24,6 +24,10 @@ LEEWAY = 5
 """Seconds that `exp` may lie in the past (RELIABILITY 4.4)."""
 REMEMBERED = 50_000
 BEARER = "Bearer "
+ALGORITHMS = {"HS256": "sha256", "HS512": "sha512"}
+"""Those that a key may be pinned to, and their hash."""
+HEADER_NAMES = {"alg", "typ", "kid"}
+"""All that a token's header may say. `jku`, `x5u`, `jwk` and their like would have the bearer choose the key."""
 
 
 class Role(StrEnum):
@@ -68,28 +72,45 @@ class SigningKey:
 
     kid: str
     secret: bytes = attrs.field(repr=False)
+    algorithm: str = "HS256"
 
     @classmethod
-    def of(cls, secret: str) -> "SigningKey":
-        """The key made of a configured secret."""
-        raw = secret.encode()
-        return cls(hashlib.sha256(b"kid:" + raw).hexdigest()[:12], raw)
+    def of(cls, secret: str | bytes, algorithm: str = "HS256") -> "SigningKey":
+        """The key made of a secret."""
+        raw = secret.encode() if isinstance(secret, str) else secret
+        return cls(hashlib.sha256(b"kid:" + raw).hexdigest()[:12], raw, algorithm)
 
 
 class TokenIssuer:
-    """Signs with the active key and verifies with every key of the ring. HS256 only, whatever a token's header says."""
+    """Signs with the active key and verifies with every key of the ring, each by its own algorithm alone."""
 
     def __init__(self, active: str, also: Iterable[str], *, issuer: str, audience: str, minutes: int) -> None:
-        self._active = SigningKey.of(active)
-        self._ring = {key.kid: key for key in (self._active, *map(SigningKey.of, also))}
+        self.configured = tuple(map(SigningKey.of, (active, *also)))
+        """Keys made of the settings' secrets, JWT_SECRET's first: the whole ring until `adopt` brings another."""
         self._issuer, self._audience = issuer, audience
         self.lifetime = minutes * 60
         """Seconds that an access token lives."""
+        self.stale = False
+        """The ring was not read for so long that a key it lacks may be a good one."""
         self._known: dict[str, tuple[float, Principal]] = {}
-        self._head = _base64url(orjson.dumps({"alg": "HS256", "typ": "JWT", "kid": self._active.kid})) + b"."
+        self._ring: dict[str, SigningKey] = {}
+        self.adopt(self.configured[0], self.configured)
+
+    def adopt(self, active: SigningKey | None, ring: Iterable[SigningKey]) -> None:
+        """Sign with `active`, verify with `ring`. When a key leaves, no token that it verified is remembered."""
+        before, self._ring = self._ring, {key.kid: key for key in ring}
+        self._active = active
+        if active is not None:
+            header = {"alg": active.algorithm, "typ": "JWT", "kid": active.kid}
+            self._head, self._digest = _base64url(orjson.dumps(header)) + b".", ALGORITHMS[active.algorithm]
+        if any(self._ring.get(kid) != key for kid, key in before.items()):
+            self._known = {}
 
     def issue(self, user_id: UUID, session_id: UUID, role: str) -> str:
-        """An access token for one session."""
+        """An access token for one session. Raises Problem(UNAVAILABLE) when the ring has no key to sign with."""
+        key = self._active
+        if key is None:
+            raise Problem(UNAVAILABLE)
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -103,7 +124,7 @@ class TokenIssuer:
         }
         # RFC 7515 by hand: pyjwt examines the key at each call, which costs as much as the rest of a sign-in's Python.
         signed = self._head + _base64url(orjson.dumps(claims))
-        return (signed + b"." + _base64url(hmac.digest(self._active.secret, signed, "sha256"))).decode()
+        return (signed + b"." + _base64url(hmac.digest(key.secret, signed, self._digest))).decode()
 
     def principal(self, header: str | None) -> Principal:
         """Who an Authorization header speaks for; raises Problem with a 401 code.
@@ -125,11 +146,11 @@ class TokenIssuer:
 
     def _verify(self, token: str) -> tuple[float, Principal]:
         try:
-            key = self._ring[jwt.get_unverified_header(token)["kid"]]
+            key = self._key_of(jwt.get_unverified_header(token))
             claims = jwt.decode(
                 token,
                 key.secret,
-                ["HS256"],
+                [key.algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY,
@@ -143,6 +164,17 @@ class TokenIssuer:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             raise Problem(TOKEN_INVALID) from None
         return claims["exp"] + LEEWAY, who
+
+    def _key_of(self, header: dict[str, Any]) -> SigningKey:
+        """The key that a header names; raises KeyError or InvalidTokenError for a header that is not like ours."""
+        if header.get("typ") != "JWT" or not header.keys() <= HEADER_NAMES:
+            raise jwt.InvalidTokenError
+        key = self._ring.get(header["kid"])
+        if key is not None:
+            return key
+        if self.stale:  # an outage is never a 401 (RELIABILITY 4.4)
+            raise Problem(UNAVAILABLE)
+        raise KeyError("kid")
 
 
 def _base64url(raw: bytes) -> bytes:

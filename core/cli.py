@@ -11,6 +11,9 @@ import orjson
 
 from core import configuration
 from core.app import App, plugin_sections
+from core.commands.audit import audit_command
+from core.commands.keys import keys_command
+from core.commands.shared import Work
 from core.errors import Problem
 from core.kernel import Kernel
 from core.plugins import PluginError, find
@@ -179,6 +182,22 @@ def plugins() -> None:
     for manifest in offline_app().plugins.manifests:
         needs = ", ".join(manifest.requires) or "nobody"
         click.echo(f"{manifest.name:14} {manifest.version:8} schema {manifest.schema:14} requires {needs}")
+
+
+def _on_kernel(work: Work) -> None:
+    """Run an operator's command on a database whose schema is this code's."""
+    app = offline_app()
+
+    async def checked() -> None:
+        if lacking := await migrations.behind(app.db.pool.dsn, app.migrations):
+            raise migrations.MigrationError(f"the database lacks {lacking[0]}: run `vurksha migrate`")
+        await work(app.kernel)
+
+    run(app.kernel, checked)
+
+
+for made in (audit_command, keys_command):
+    program.add_command(made(_on_kernel))
 
 
 def main() -> None:

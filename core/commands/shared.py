@@ -1,0 +1,72 @@
+"""What operators' commands have in common: the kernel they work on, tables that fit a terminal, progress, time."""
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from core.kernel import Kernel
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+Work = Callable[[Kernel], Awaitable[None]]
+OnKernel = Callable[[Work], None]
+"""Runs work with the database open; `core.cli` has it."""
+
+WIDTH = 100
+"""Columns of the widest line."""
+NARROWEST = 8
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns side by side. Where they do not fit, the widest give way, and what was cut ends in an ellipsis."""
+    body = [[_cell(value) for value in row] for row in (titles, *rows)]
+    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return "\n".join("  ".join(map(_fit, row, widths)).rstrip() for row in body)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return moment(value)
+    return "-" if value is None else " ".join(str(value).split())
+
+
+def _fit(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def moment(at: datetime) -> str:
+    """UTC, to the second, in a form that `--since` reads."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def parse_since(text: str) -> datetime:
+    """A moment from ISO-8601 (UTC where it names no zone), or from how long ago it was: 90s, 15m, 2h, 7d."""
+    if text[:-1].isascii() and text[:-1].isdigit() and text[-1] in UNITS and len(text) < NARROWEST:
+        return datetime.now(UTC) - timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def since_option(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """For an option that takes a moment."""
+    try:
+        return None if value is None else parse_since(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{value!r} is no time: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 7d ago") from None
+
+
+@contextmanager
+def progress(label: str, length: int) -> Iterator["ProgressBar[Any]"]:
+    """A bar on a terminal; nothing where nobody looks."""
+    with click.progressbar(
+        length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True, width=30
+    ) as bar:
+        yield bar
