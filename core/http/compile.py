@@ -18,6 +18,7 @@ from core.convert import text, wire
 from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNSUPPORTED_MEDIA, Problem
 from core.http.body import decode, parse_query
 from core.http.cached import CachedAnswers, Memory
+from core.http.deadlines import Deadlines
 from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, pagination_json, request_id_of
 from core.http.idempotency import admit, as_reply, encoded, in_transaction, keyed, operation_of, settled
 from core.http.limits import Buckets, Limited
@@ -59,6 +60,7 @@ class Pieces:
     log: RequestLog
     memory: Memory
     max_body: int
+    deadlines: Deadlines = attrs.field(factory=Deadlines)
 
 
 @attrs.define
@@ -130,14 +132,29 @@ class Endpoint:
         context.cause.set(
             context.Cause(correlation_of(incoming.headers, rid).decode(), progress.user, request_id=request_id)
         )
-        context.deadline.set(time.monotonic() + seconds)
+        until = time.monotonic() + seconds
+        context.deadline.set(until)
+        reply = await self._in_time(self._work_on(incoming, values, request_id, principal), until)
+        return self._encode(incoming, reply, rid)
+
+    async def _in_time(self, work: Awaitable[Reply], until: float) -> Reply:
+        """Its result, or Problem(TIMEOUT)."""
+        deadlines, task = self._pieces.deadlines, asyncio.current_task()
+        assert task is not None  # noqa: S101  a coroutine runs in one
+        deadlines.begin(task, until)
         try:
-            async with asyncio.timeout(seconds):
-                call = await self._call(incoming, values, request_id, principal)
-                reply = as_reply(await self._work(call))
+            return await work
+        except asyncio.CancelledError:
+            if deadlines.was_late(task):
+                raise Problem(TIMEOUT) from None
+            raise
         except TimeoutError:
             raise Problem(TIMEOUT) from None
-        return self._encode(incoming, reply, rid)
+        finally:
+            deadlines.end(task)
+
+    async def _work_on(self, incoming: Incoming, values: Values, request_id: str, principal: Principal | None) -> Reply:
+        return as_reply(await self._work(await self._call(incoming, values, request_id, principal)))
 
     def _principal(self, incoming: Incoming) -> Principal:
         pieces = self._pieces
