@@ -10,7 +10,7 @@ import pytest
 
 from core import auth
 from core.auth import LEEWAY, Role, SigningKey, TokenIssuer
-from core.errors import TOKEN_EXPIRED, TOKEN_INVALID, UNAUTHORIZED, Problem
+from core.errors import TOKEN_EXPIRED, TOKEN_INVALID, UNAUTHORIZED, UNAVAILABLE, Problem
 
 SECRET, OLD = "s" * 40, "o" * 40
 USER, SESSION = uuid4(), uuid4()
@@ -20,14 +20,20 @@ def issuer(active: str = SECRET, *also: str) -> TokenIssuer:
     return TokenIssuer(active, also, issuer="vurksha", audience="app", minutes=15)
 
 
-def forged(key: str = SECRET, algorithm: str | None = "HS256", kid: str | None = None, **changed: Any) -> str:
+def forged(
+    key: str = SECRET,
+    algorithm: str | None = "HS256",
+    kid: str | None = None,
+    head: dict[str, object] | None = None,
+    **changed: Any,
+) -> str:
     now = int(time.time())
     claims = {
         "iss": "vurksha", "aud": "app", "sub": str(USER), "sid": str(SESSION), "role": "CUSTOMER", "type": "access",
         "iat": now, "exp": now + 900, **changed,
     }  # fmt: skip
     claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, key, algorithm, headers={"kid": kid or SigningKey.of(SECRET).kid})
+    return jwt.encode(claims, key, algorithm, headers={"kid": kid or SigningKey.of(SECRET).kid, **(head or {})})
 
 
 def refusal(token: str) -> object:
@@ -60,6 +66,17 @@ def test_an_issued_token_speaks_for_its_session() -> None:
         forged(kid="unknown"),
         forged(key="", algorithm="none"),
         forged(key="s" * 64, algorithm="HS512"),
+        forged(head={"jku": "https://evil.example/keys"}),
+        forged(head={"jwk": {"kty": "oct", "k": "c3Nzc3Nzc3Nzc3Nzc3Nz"}}),
+        forged(head={"x5u": "https://evil.example/cert"}),
+        forged(head={"x5c": ["MIIB"]}),
+        forged(head={"crit": ["exp"]}),
+        forged(head={"typ": "at+jwt"}),
+        forged(head={"typ": None}),
+        forged(key="", algorithm="none", head={"kid": SigningKey.of(SECRET).kid, "typ": "JWT"}),
+        forged(iss=None),
+        forged(aud=None),
+        forged(aud=["app", "else"], iss="VURKSHA"),
         jwt.encode({}, SECRET, "HS256"),
         "a.b.c",
         "",
@@ -116,6 +133,41 @@ def test_keys_rotate_without_a_refusal() -> None:
     assert both.principal(old).user_id == both.principal(new).user_id == after.principal(new).user_id == USER
     with pytest.raises(Problem):
         after.principal(old)
+
+
+def test_a_key_verifies_by_its_own_algorithm_only() -> None:
+    tokens, long = issuer(), SigningKey.of(b"l" * 64, "HS512")
+    tokens.adopt(long, [*tokens.configured, long])
+    header = "Bearer " + tokens.issue(USER, SESSION, "CUSTOMER")
+    assert jwt.get_unverified_header(header[7:])["alg"] == "HS512"
+    assert tokens.principal(header).user_id == USER
+    other = SigningKey(long.kid, long.secret, "HS256")
+    confused = issuer()
+    confused.adopt(other, [other])
+    with pytest.raises(Problem) as caught:
+        tokens.principal("Bearer " + confused.issue(USER, SESSION, "CUSTOMER"))
+    assert caught.value.code is TOKEN_INVALID
+
+
+def test_a_key_that_leaves_takes_the_memory_of_its_tokens_along() -> None:
+    tokens = issuer(SECRET, OLD)
+    new, old = tokens.configured
+    header = "Bearer " + issuer(OLD).issue(USER, SESSION, "CUSTOMER")
+    tokens.principal(header)
+    tokens.adopt(new, [new, old, SigningKey.of("a third")])
+    assert header in tokens._known, "one more key forgets nothing"
+    tokens.adopt(new, [new])
+    with pytest.raises(Problem):
+        tokens.principal(header)
+
+
+def test_a_stale_ring_turns_nobody_away_for_a_key_it_may_lack() -> None:
+    tokens = issuer()
+    tokens.stale = True
+    for token, code in ((issuer(OLD).issue(USER, SESSION, "CUSTOMER"), UNAVAILABLE), (forged(key=OLD), TOKEN_INVALID)):
+        with pytest.raises(Problem) as caught:
+            tokens.principal(f"Bearer {token}")
+        assert caught.value.code is code
 
 
 def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
