@@ -23,11 +23,14 @@ ENVIRONMENTS = ("development", "test", "production")
 GIVEN_NAMES = {
     "DATABASE_URL": ("postgres", "url"),
     "REDIS_URL": ("redis", "url"),
+    "RABBITMQ_URL": ("rabbitmq", "url"),
     "JWT_SECRET": ("auth", "secret"),
     "PORT": ("http", "port"),
     "LOG_LEVEL": ("log", "level"),
 }
 """Environment names that the user gave (DESIGN 4); all others are VURKSHA_<SECTION>__<KEY>."""
+NEEDED = ("DATABASE_URL", "REDIS_URL")
+"""What production must be given. Without RABBITMQ_URL events go from outbox to inbox straight away."""
 
 _converter = Wire(is_text=True)
 _converter.accept(Secret)
@@ -110,7 +113,7 @@ def build(source: Source, plugin_sections: Mapping[str, type]) -> Settings:
         mistakes += [
             f"{name} is not set"
             for name, (section, key) in GIVEN_NAMES.items()
-            if key == "url" and not source.given(section, key)
+            if name in NEEDED and not source.given(section, key)
         ]
     if mistakes:
         raise BadSettings(mistakes)

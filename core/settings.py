@@ -37,11 +37,15 @@ class HttpSettings:
 
 @attrs.frozen(kw_only=True)
 class PostgresSettings:
-    """`pool_size` connections per replica at most, `warm` of them opened at start. `acquire` in seconds."""
+    """`pool_size` connections per replica at most, `warm` of them opened at start. `acquire` in seconds.
+
+    The last `reserve` of them are for refreshing sessions and for orders only.
+    """
 
     url: Secret | None = None
     pool_size: int = 16
     warm: int = 2
+    reserve: int = 2
     acquire: float = 0.3
     connect: float = 0.8
 
@@ -75,11 +79,26 @@ class EventSettings:
 
 
 @attrs.frozen(kw_only=True)
+class RabbitmqSettings:
+    """Without a `url` events stay inside the process. `prefix` keeps several apps on one broker apart."""
+
+    url: Secret | None = None
+    prefix: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class StopSettings:
     """Seconds from SIGTERM: answering while unready, then finishing what is under way."""
 
     drain: float = 5.0
     finish: float = 20.0
+
+
+@attrs.frozen(kw_only=True)
+class DeploySettings:
+    """What is rolled out. Replicas of one version and `release` must run the same (ADR 16): give another settings a new one."""
+
+    release: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +115,9 @@ KERNEL_SECTIONS: dict[str, type] = {
     "redis": RedisSettings,
     "auth": AuthSettings,
     "events": EventSettings,
+    "rabbitmq": RabbitmqSettings,
     "stop": StopSettings,
+    "deploy": DeploySettings,
     "log": LogSettings,
 }
 
@@ -113,7 +134,9 @@ class Settings:
     redis: RedisSettings
     auth: AuthSettings
     events: EventSettings
+    rabbitmq: RabbitmqSettings
     stop: StopSettings
+    deploy: DeploySettings
     log: LogSettings
     sections: Mapping[str, object]
 

@@ -19,6 +19,7 @@ from blockbuster import blockbuster_ctx
 
 from core.store.embedded import Embedded, Servers
 from core.types import uuid7
+from tests import rabbit
 
 pytest_plugins = ["core.testing", "tests.people"]
 
@@ -31,6 +32,7 @@ MAY_BLOCK = (
     ("core/configuration.py", "build"),
     ("core/http/docs/__init__.py", "page"),
     ("core/store/migrate.py", "read"),
+    ("core/store/schema.py", "read"),
     ("core/testing.py", "app"),
     ("core/testing.py", "messages"),
     ("core/testing.py", "settings_for"),
@@ -68,6 +70,14 @@ def servers() -> Iterator[Servers]:
 def redis_url(servers: Servers) -> str:
     """The Redis that all tests of a worker share."""
     return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def rabbit_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The RabbitMQ that all tests of a run share. Each keeps to names with a prefix of its own."""
+    folder = tmp_path_factory.getbasetemp()
+    common = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return os.environ.get("RABBITMQ_URL") or rabbit.shared(common / "rabbit")
 
 
 @pytest.fixture(scope="session")
