@@ -18,6 +18,8 @@ from core.settings import Settings
 from core.store import migrate
 
 log = logging.getLogger("core.serve")
+COLLECT = 50_000, 20, 20
+"""Requests leave few cycles behind: looking after every 700 new objects cost a tenth of a write's processor time."""
 
 
 class CannotListen(Exception):
@@ -69,6 +71,7 @@ async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> Non
             log.info("%s", await seed())
     gc.collect()
     gc.enable()
+    gc.set_threshold(*COLLECT)
     gc.freeze()  # what lives from here on is the app itself: later collections need not walk it
     log.info("ready: version %s, python %s", version("vurksha"), sys.version.split()[0])
     app.log.flush()
