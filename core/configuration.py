@@ -115,6 +115,8 @@ def build(source: Source, plugin_sections: Mapping[str, type]) -> Settings:
             for name, (section, key) in GIVEN_NAMES.items()
             if name in NEEDED and not source.given(section, key)
         ]
+    if source.environment == "production" and source.sections.get("faults", {}).get("points"):
+        mistakes.append("faults.points is for tests")
     if mistakes:
         raise BadSettings(mistakes)
     return Settings(

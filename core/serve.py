@@ -12,6 +12,7 @@ from typing import Any
 
 import uvloop
 
+from core import faultpoints
 from core.app import App
 from core.observe.logging import install
 from core.settings import Settings
@@ -44,6 +45,7 @@ async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool
     """Serve until SIGTERM or Ctrl-C. `prepare` migrates and seeds first, which only development does."""
     app = build()
     install(app.log, settings.log.level)
+    faultpoints.arm(settings.faults.points, f"{settings.faults.seed} {settings.http.port}")
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

@@ -109,6 +109,14 @@ class LogSettings:
     requests: bool = True
 
 
+@attrs.frozen(kw_only=True)
+class FaultSettings:
+    """Fault points to arm (core.faultpoints), for tests only: production refuses them. `seed` repeats a run."""
+
+    points: list[str] = attrs.field(factory=list)
+    seed: str = ""
+
+
 KERNEL_SECTIONS: dict[str, type] = {
     "http": HttpSettings,
     "postgres": PostgresSettings,
@@ -119,6 +127,7 @@ KERNEL_SECTIONS: dict[str, type] = {
     "stop": StopSettings,
     "deploy": DeploySettings,
     "log": LogSettings,
+    "faults": FaultSettings,
 }
 
 
@@ -138,6 +147,7 @@ class Settings:
     stop: StopSettings
     deploy: DeploySettings
     log: LogSettings
+    faults: FaultSettings
     sections: Mapping[str, object]
 
     @property
