@@ -31,7 +31,10 @@ from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.plugins import Plugins
-from core.services import Services
+from core.presence import Presence
+from core.privacy.work import PRIVACY, Privacy
+from core.resilience.breaker import Breakers
+from core.services import Provided, Services
 from core.settings import Settings
 from core.store import migrate
 from core.store.cache import Cache
@@ -48,6 +51,10 @@ FULL = {
     "statement_timeout": "3000",
     "lock_timeout": "800",
     "idle_in_transaction_session_timeout": "3000",
+    "tcp_user_timeout": "9000",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "2",
     "application_name": "vurksha",
     "timezone": "UTC",
 }
@@ -184,15 +191,9 @@ class App:
 
     @asynccontextmanager
     async def _postgres(self) -> AsyncIterator[None]:
-        """Wait, unready, until the database is there and migrated far enough."""
-        reason = ""
-        while missing := await self._missing():
-            self.health.reasons.discard(reason)
-            reason = f"schema: {missing}"
-            self.health.reasons.add(reason)
-            log.warning("waiting for the database: %s", missing)
-            await asyncio.sleep(SCHEMA_WAIT)
-        self.health.reasons.discard(reason)
+        """Wait, unready, until the database is there and migrated far enough and the other replicas agree."""
+        await self.presence.admitted(self.db.pool.open)
+        self.tasks.forever("postgres watch", self.db.watch.run)
         try:
             yield
         finally:
@@ -244,13 +245,20 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
     if postgres.url is None or settings.redis.url is None:
         raise ValueError("DATABASE_URL and REDIS_URL must be known by now")
     pool = Pool(
-        postgres.url.reveal(), size=postgres.pool_size, warm=postgres.warm, connect=postgres.connect, server=FULL
+        postgres.url.reveal(),
+        size=postgres.pool_size,
+        warm=postgres.warm,
+        connect=postgres.connect,
+        reserve=postgres.reserve,
+        server=FULL,
     )
+    db = Db(pool, acquire=postgres.acquire)
     redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
     return Kernel(
         settings=settings,
         services=Services(),
-        db=Db(pool, acquire=postgres.acquire),
+        db=db,
+        breakers=Breakers(db.breaker, db.writes),
         redis=redis,
         cache=Cache(redis, tasks),
         tokens=TokenIssuer(

@@ -7,6 +7,7 @@ from typing import TypeVar
 import attrs
 
 from core.auth import TokenIssuer
+from core.resilience.breaker import Breakers
 from core.services import Services
 from core.settings import Settings
 from core.store.cache import Cache
@@ -42,6 +43,8 @@ class Kernel:
     redis: Redis
     cache: Cache
     tokens: TokenIssuer
+    breakers: Breakers = attrs.field(factory=Breakers)
+    """Of what this replica depends on; a plugin adds those of its own providers."""
 
     @property
     def data_dir(self) -> Path:

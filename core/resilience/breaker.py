@@ -60,11 +60,14 @@ class Breaker:
         self._slow, self._first, self._longest = slow, first, longest
         self._clock, self._uniform = clock, uniform
         self._since = self._until = self._probed = float("-inf")
+        self._turn = 0.0
         self._period = first
         self._trial: float | None = None
         self._successes = self._streak = 0
         self._seen = False
         """A probe, not only calls, saw the outage: so a probe may say that it is over."""
+        self.heard = float("-inf")
+        """When a call last succeeded."""
         self.trips = 0
         """How often it opened."""
         self._clear(clock())
@@ -84,6 +87,7 @@ class Breaker:
             return
         if now >= self._turn:
             self._rotate(now)
+        self.heard = now
         self._streak = 0
         self._cell[0] += 1
         if now - began >= self._slow:
@@ -201,8 +205,8 @@ class Breaker:
 class Breakers:
     """A replica's breakers by name, for whoever operates it."""
 
-    def __init__(self) -> None:
-        self._breakers: dict[str, Breaker] = {}
+    def __init__(self, *breakers: Breaker) -> None:
+        self._breakers = {breaker.name: breaker for breaker in breakers}
 
     def add(self, breaker: Breaker) -> Breaker:
         """Make it known. Raises ValueError for a name that is taken."""

@@ -1,126 +1,46 @@
 """PostgreSQL as services see it: a read, a command, or a transaction that carries its events.
 
-`Tx.emit` is the only way to emit. SQL is a constant beside the method that runs it, typed LiteralString so that no
-f-string gets in.
+SQL is a constant beside the method that runs it, typed LiteralString so that no f-string gets in. Two breakers keep an
+outage short for who asks: one of the server, one of its writes, which a full disk or a demotion ends while reads go on.
+A read is asked once more when its connection broke; what PostgreSQL undid is tried up to three times (RELIABILITY 3).
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, LiteralString
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, TypeVar
 
 import asyncpg
-import orjson
+from asyncpg.prepared_stmt import PreparedStatement
 
-from core.context import remaining
-from core.errors import IN_PROGRESS, KEY_REUSED, SESSION_EXPIRED, UNAVAILABLE, Problem
-from core.events.model import Event
-from core.events.record import INSERT_EVENTS, encode
+from core.context import deadline, remaining
+from core.errors import UNAVAILABLE, Problem
+from core.resilience.breaker import Breaker, Open
+from core.resilience.retry import RetryBudget, pause
+from core.store.faults import BROKEN, OUTDATED, UNREACHABLE, UNWRITABLE, Lost, NotReached, Refused, RolledBack, counts
+from core.store.faults import translated as told
 from core.store.pool import Connection, Pool, PoolTimeout
+from core.store.tx import TELLING, WRITE, Row, Tx, committed
+from core.store.watch import Watch
 
-log = logging.getLogger("core.db")
-Row = asyncpg.Record
+__all__ = ["UNREACHABLE", "Connection", "Db", "Lost", "NotReached", "Refused", "RolledBack", "Row", "Tx"]
+
+T = TypeVar("T")
 READ = 1.5
-WRITE = 3.0
-"""Seconds a statement may take (RELIABILITY 3)."""
-ROLLBACK = 0.2
-"""Seconds for a ROLLBACK; a connection without its answer is cut, which rolls back too."""
-
-BROKEN = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidCachedStatementError,
-)
-"""Errors that end a connection's use: 08*, 53*, 57*, 25006, 28*, 3D*, and plans that a migration outdated."""
-UNREACHABLE = (
-    *BROKEN,
-    OSError,
-    TimeoutError,
-    PoolTimeout,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a backend that was shut down said so before it was asked anything
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-"""What means that the database, not the request, is at fault: answered 503, never 500 or 401."""
-
-
-REFUSAL = "VK000"
-"""SQLSTATE with which our own SQL functions refuse; MESSAGE is the reason, DETAIL its JSON."""
-KERNEL_REFUSALS = {"KEY_REUSED": KEY_REUSED, "IN_PROGRESS": IN_PROGRESS, "SESSION_ENDED": SESSION_EXPIRED}
-
-
-class Refused(Exception):
-    """An SQL function of ours refused; nothing was changed. The service maps `reason` to its own error."""
-
-    def __init__(self, reason: str, detail: Any) -> None:
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
-
-
-class NotReached(Problem):
-    """No connection was to be had: nothing was asked of the database."""
-
-
-class Tx:
-    """One open transaction and the events that its commit will announce."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.events: list[Event] = []
-        self.callbacks: list[Callable[[], Awaitable[None]]] = []
-        self.failed = False
-        """A statement failed: PostgreSQL will roll back whatever the block does next."""
-
-    async def fetch(self, sql: LiteralString, *args: object) -> list[Row]:
-        """All rows."""
-        with self._watched():
-            return await (await self._connection.statement(sql)).fetch(*args, timeout=remaining(WRITE))
-
-    async def fetchrow(self, sql: LiteralString, *args: object) -> Row | None:
-        """The first row."""
-        with self._watched():
-            return await (await self._connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
-
-    async def fetchval(self, sql: LiteralString, *args: object) -> Any:
-        """The first column of the first row."""
-        with self._watched():
-            return await (await self._connection.statement(sql)).fetchval(*args, timeout=remaining(WRITE))
-
-    async def execute(self, sql: LiteralString, *args: object) -> int:
-        """Run it; the number of rows it touched."""
-        with self._watched():
-            statement = await self._connection.statement(sql)
-            await statement.fetch(*args, timeout=remaining(WRITE))
-            words = (statement.get_statusmsg() or "").split()
-        return int(words[-1]) if words and words[-1].isdigit() else 0
-
-    async def executemany(self, sql: LiteralString, args: Iterable[tuple[object, ...]]) -> None:
-        """Run it once per tuple, in one round trip."""
-        with self._watched():
-            await (await self._connection.statement(sql)).executemany(args, timeout=remaining(WRITE))
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:  # also a time-out or a cancellation: whoever swallows it must not commit half the work
-            self.failed = True
-            raise
-
-    def emit(self, event: Event) -> None:
-        """Announce an event: its outbox row is written by this commit, or not at all."""
-        self.events.append(event)
-
-    def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Do something once the commit is certain, before the caller goes on. What must happen is an event instead."""
-        self.callbacks.append(callback)
+"""Seconds a read may take (RELIABILITY 3)."""
+SLOW = 1.0
+"""Seconds from which a call is a slow one to the breaker."""
+LONGEST = 2.0
+"""Seconds that a breaker of PostgreSQL stays open at most."""
+TRIES = 3
+"""Of a transaction that PostgreSQL keeps undoing."""
+ROOM = 0.2
+"""Seconds of the deadline that must be left for another try."""
+RENEW = 1.0
+"""Seconds between two times that all connections are left: a server that stays read-only gains nothing by it."""
+log = logging.getLogger("core.db")
 
 
 class Db:
@@ -128,42 +48,47 @@ class Db:
 
     def __init__(self, pool: Pool, *, acquire: float = 0.3) -> None:
         self.pool, self._acquire = pool, acquire
+        self.breaker = Breaker("postgres", slow=SLOW, longest=LONGEST)
+        self.writes = Breaker("postgres writes", slow=float("inf"), longest=LONGEST)
+        self.watch = Watch(pool, self.breaker)
+        """To be kept running while the process serves."""
+        self._budget = RetryBudget(lambda: self.breaker.counts[0])
+        self._renewed = float("-inf")
         self.on_events: Callable[[], None] = lambda: None
         """Called after a commit that wrote events: the relay's wake-up."""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of one's own, for the kernel's workers and migrations. Services use the methods below."""
-        try:
-            connection = await self.pool.acquire(self._acquire)
-        except UNREACHABLE as error:
-            raise NotReached(UNAVAILABLE) from error
-        broken = True
+        began = self._enter(self.breaker)
+        connection = self.pool.take() or await self._wait(began)
         try:
             yield connection
-            broken = False
-        except asyncpg.PostgresError as error:
-            broken = connection.is_in_transaction() or isinstance(error, BROKEN)
-            raise _translated(error) from error
-        except UNREACHABLE as error:
-            raise Problem(UNAVAILABLE) from error
-        except Exception:  # the block's own: the connection is sound once its transaction was rolled back
-            broken = connection.is_in_transaction()
+        except Exception as error:
+            answer = self._failed(connection, began, error)
+            if answer is error:
+                raise
+            raise answer from error
+        except BaseException:
+            self._cancelled(connection, began)
             raise
-        finally:
-            self.pool.release(connection, broken=broken)
+        self.breaker.succeeded(began)
+        self.pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """READ COMMITTED. Commits at the end of the block, events included; any exception rolls all of it back."""
-        async with self.connection() as connection:
-            tx = Tx(connection)
-            async with _committed(connection):
-                yield tx
-                if tx.failed:  # its COMMIT would be a silent ROLLBACK
-                    raise RuntimeError("the block went on after a failed statement")
-                if tx.events:
-                    await tx.fetchval(INSERT_EVENTS, *encode(tx.events))
+        began = self._enter(self.writes)
+        try:
+            async with self.connection() as connection:
+                tx = Tx(connection)
+                async with committed(connection):
+                    yield tx
+                    await tx.flush()
+        except BaseException as error:
+            self._unwritten(began, error)
+            raise
+        self.writes.succeeded(began)
         if tx.events:
             self.on_events()
         for callback in tx.callbacks:
@@ -172,28 +97,57 @@ class Db:
             except Exception:
                 log.exception("a callback after a commit failed")
 
+    async def run(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """`work` in a transaction; from its beginning, in another, when PostgreSQL undid it for somebody else's sake.
+
+        So `work` must not change anything but the database, or change it to the same again.
+        """
+        left = TRIES
+        while True:
+            try:
+                async with self.transaction() as tx:
+                    return await work(tx)
+            except RolledBack:
+                left -= 1
+                if not await self._again(left):
+                    raise
+
     async def fetch(self, sql: LiteralString, *args: object) -> list[Row]:
         """All rows of one read."""
-        async with self.connection() as connection:
-            return await (await connection.statement(sql)).fetch(*args, timeout=remaining(READ))
+        rows: list[Row] = await self._read(PreparedStatement.fetch, sql, args)
+        return rows
 
     async def fetchrow(self, sql: LiteralString, *args: object) -> Row | None:
         """The first row of one read."""
-        async with self.connection() as connection:
-            return await (await connection.statement(sql)).fetchrow(*args, timeout=remaining(READ))
+        row: Row | None = await self._read(PreparedStatement.fetchrow, sql, args)
+        return row
 
     async def fetchval(self, sql: LiteralString, *args: object) -> Any:
         """One value of one read."""
-        async with self.connection() as connection:
-            return await (await connection.statement(sql)).fetchval(*args, timeout=remaining(READ))
+        return await self._read(PreparedStatement.fetchval, sql, args)
 
     async def command(self, sql: LiteralString, *args: object, emits: bool = False) -> Row | None:
-        """One SQL function that changes things: one round trip, one transaction.
+        """One SQL function that changes things: one round trip, one transaction, tried again if PostgreSQL undid it.
 
         `emits` when it writes outbox rows, to wake the relay.
         """
-        async with self.connection() as connection:
-            row = await (await connection.statement(sql)).fetchrow(*args, timeout=remaining(WRITE))
+        left = TRIES
+        row: Row | None = None
+        while True:
+            began = self._enter(self.writes)
+            try:
+                row = await self._ask(PreparedStatement.fetchrow, sql, args, WRITE)
+            except RolledBack as error:
+                self._unwritten(began, error)
+                left -= 1
+                if not await self._again(left):
+                    raise
+            except BaseException as error:
+                self._unwritten(began, error)
+                raise
+            else:
+                break
+        self.writes.succeeded(began)
         if emits:
             self.on_events()
         return row
@@ -206,32 +160,93 @@ class Db:
         except (Problem, TimeoutError):
             return False
 
+    async def _read(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
+        try:
+            return await self._ask(ask, sql, args, READ)
+        except (Lost, RolledBack):
+            if not self._budget.take():
+                raise
+        return await self._ask(ask, sql, args, READ)
 
-@asynccontextmanager
-async def _committed(connection: Connection) -> AsyncIterator[None]:
-    """BEGIN and COMMIT, each within a statement's time; a ROLLBACK that is not answered at once is left to the server.
+    async def _ask(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...], cap: float) -> Any:
+        """One statement on a connection of its own, committed by itself."""
+        began = self._enter(self.breaker)
+        connection = self.pool.take() or await self._wait(began)
+        limit = remaining(cap)
+        try:
+            got = await ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+        except Exception as error:
+            connection.late = isinstance(error, TimeoutError) and limit >= TELLING
+            answer = self._failed(connection, began, error)
+            if answer is error:
+                raise
+            raise answer from error
+        except BaseException:
+            self._cancelled(connection, began)
+            raise
+        self.breaker.succeeded(began)
+        self.pool.release(connection)
+        return got
 
-    asyncpg's own block would wait for it without end, and with it the caller whose statement was late.
-    """
-    transaction = connection.transaction()
-    async with asyncio.timeout(remaining(WRITE)):
-        await transaction.start()
-    try:
-        yield
-    except BaseException:
-        with suppress(Exception):
-            async with asyncio.timeout(ROLLBACK):
-                await transaction.rollback()
-        raise
-    async with asyncio.timeout(remaining(WRITE)):
-        await transaction.commit()
+    @staticmethod
+    def _enter(breaker: Breaker) -> float:
+        try:
+            return breaker.enter()
+        except Open as error:
+            raise NotReached(UNAVAILABLE) from error
 
+    async def _wait(self, began: float) -> Connection:
+        try:
+            return await self.pool.acquire(self._acquire)
+        except BaseException as error:
+            if self.pool.opened or isinstance(error, PoolTimeout) or not self._tells(error):
+                self.breaker.ignored(began)
+            else:
+                self.breaker.failed(began)
+            if isinstance(error, UNREACHABLE):
+                raise NotReached(UNAVAILABLE) from error
+            raise
 
-def _translated(error: asyncpg.PostgresError) -> Exception:
-    """A database error as services know it."""
-    if getattr(error, "sqlstate", None) == REFUSAL:
-        reason, detail = str(error.args[0]), getattr(error, "detail", None)
-        if reason in KERNEL_REFUSALS:
-            return Problem(KERNEL_REFUSALS[reason])
-        return Refused(reason, orjson.loads(detail) if detail else {})
-    return Problem(UNAVAILABLE) if isinstance(error, UNREACHABLE) else error
+    @staticmethod
+    def _tells(error: BaseException) -> bool:
+        """Whether a connect failed for the server's reasons, not for its caller's haste."""
+        hurried = isinstance(error, TimeoutError) and remaining(TELLING) < TELLING
+        return isinstance(error, UNREACHABLE) and not hurried
+
+    def _failed(self, connection: Connection, began: float, error: Exception) -> Exception:
+        """Release the connection, tell the breaker; what the caller is told."""
+        closed = connection.is_closed()
+        if isinstance(error, TimeoutError) and not connection.late:
+            self.breaker.ignored(began)
+        elif connection.late or counts(error, closed=closed):
+            self.breaker.failed(began)
+        else:
+            self.breaker.succeeded(began)
+        broken = closed or connection.is_in_transaction() or isinstance(error, BROKEN)
+        if isinstance(error, UNREACHABLE) and not isinstance(error, asyncpg.PostgresError):
+            broken = True
+        self.pool.release(connection, broken=broken)
+        if isinstance(error, OUTDATED) and time.monotonic() > self._renewed + RENEW:
+            self._renewed = time.monotonic()
+            self.pool.renew()
+        return told(error, closed=closed)
+
+    def _cancelled(self, connection: Connection, began: float) -> None:
+        """What the connection was in the middle of, nobody knows."""
+        self.breaker.ignored(began)
+        self.pool.release(connection, broken=True)
+
+    def _unwritten(self, began: float, error: BaseException) -> None:
+        """Tell the breaker of writes."""
+        if isinstance(error.__cause__, UNWRITABLE):
+            self.writes.failed(began)
+        else:
+            self.writes.ignored(began)
+
+    async def _again(self, left: int) -> bool:
+        """Whether there may be another try; if so, after a pause."""
+        wait = pause()
+        if not left or deadline.get() - time.monotonic() < wait + ROOM or not self._budget.take():
+            return False
+        await asyncio.sleep(wait)
+        return True

@@ -10,8 +10,8 @@ import pytest
 
 from core.context import deadline
 from core.errors import UNAVAILABLE, Problem
-from core.store import db as db_module
 from core.store import pool as pool_module
+from core.store import tx as tx_module
 from core.store.db import Db, NotReached
 from core.store.pool import Pool, PoolTimeout
 
@@ -72,7 +72,8 @@ async def test_a_server_that_stops_answering_ends_a_transaction_at_its_deadline(
     kernel_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither BEGIN nor ROLLBACK nor COMMIT may wait longer than the statement did."""
-    monkeypatch.setattr(db_module, "WRITE", 0.3)
+    for name in ("WRITE", "COMMIT"):
+        monkeypatch.setattr(tx_module, name, 0.3)
     for halt in (0, 1, 2):
         db = Db(Pool(kernel_url, size=1, warm=0, connect=1, server={}))
         pid: int = await db.fetchval("SELECT pg_backend_pid()")

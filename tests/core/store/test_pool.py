@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from core.store import pool as module
+from core.store import connection as module
 from core.store.db import UNREACHABLE
 from core.store.pool import Connection, Pool, PoolTimeout
 
