@@ -31,10 +31,8 @@ from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.plugins import Plugins
-from core.presence import Presence
-from core.privacy.work import PRIVACY, Privacy
 from core.resilience.breaker import Breakers
-from core.services import Provided, Services
+from core.services import Services
 from core.settings import Settings
 from core.store import migrate
 from core.store.cache import Cache
@@ -191,8 +189,15 @@ class App:
 
     @asynccontextmanager
     async def _postgres(self) -> AsyncIterator[None]:
-        """Wait, unready, until the database is there and migrated far enough and the other replicas agree."""
-        await self.presence.admitted(self.db.pool.open)
+        """Wait, unready, until the database is there and migrated far enough."""
+        reason = ""
+        while missing := await self._missing():
+            self.health.reasons.discard(reason)
+            reason = f"schema: {missing}"
+            self.health.reasons.add(reason)
+            log.warning("waiting for the database: %s", missing)
+            await asyncio.sleep(SCHEMA_WAIT)
+        self.health.reasons.discard(reason)
         self.tasks.forever("postgres watch", self.db.watch.run)
         try:
             yield
