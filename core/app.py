@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import orjson
 
+from core.agreement import code_of
 from core.auth import SESSIONS, TokenIssuer
 from core.events.delivery import Delivery
 from core.events.housekeeping import housekeeping
@@ -20,7 +20,7 @@ from core.http.connection import HttpServer, check_aiohttp
 from core.http.cors import Cors
 from core.http.entry import Entry, Served
 from core.http.envelope import Clockwork
-from core.http.health import PROBE_EVERY, Health, HealthCheck, HealthEndpoint, path_items
+from core.http.health import HealthEndpoint, path_items
 from core.http.limits import Buckets
 from core.http.routing import Files, Route
 from core.http.static import StaticEndpoint, files
@@ -31,6 +31,7 @@ from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.plugins import Plugins
+from core.presence import Presence
 from core.resilience.breaker import Breakers
 from core.services import Services
 from core.settings import Settings
@@ -39,12 +40,10 @@ from core.store.cache import Cache
 from core.store.db import Db
 from core.store.pool import Pool
 from core.store.redis import Redis
-from core.tasks import Tasks
+from core.tasks import SILENCE, Tasks
 
 PREFIX = "/api/v1"
 TITLE = "Vurksha"
-SCHEMA_WAIT = 0.5
-"""Seconds between looks at a database that is away or not migrated yet."""
 FULL = {
     "statement_timeout": "3000",
     "lock_timeout": "800",
@@ -82,7 +81,9 @@ class App:
         self.delivery = Delivery(self.db, self.workers, subscriptions, settings.events)
         self.bus, self.relay = self.delivery.bus, self.delivery.relay
         self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *housekeeping(self.db)])
-        self.health = Health([*self._own_checks(), *self.plugins.declared("health_checks")], version("vurksha"))
+        code = code_of(settings, self.plugins.manifests, self.migrations, version("vurksha"))
+        self.presence = Presence(self.kernel, code, self.migrations, self.plugins.declared("health_checks"))
+        self.health = self.presence.health
         declared = self.plugins.declared("routes")
         self.routes = [one for one in declared if isinstance(one, Route)]
         pieces = self._pieces()
@@ -95,16 +96,6 @@ class App:
     def document(self) -> dict[str, object]:
         """The OpenAPI document."""
         return openapi.document(self.routes, title=TITLE, version=version("vurksha"), paths=path_items())
-
-    def _own_checks(self) -> list[HealthCheck]:
-        async def redis() -> None:
-            await self.redis.call(b"PING")
-
-        async def postgres() -> None:
-            row = await self.db.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
-            self.health.skew(time.time() - row)
-
-        return [HealthCheck(name="postgres", check=postgres), HealthCheck(name="redis", check=redis)]
 
     def _pieces(self) -> Pieces:
         http, kernel = self.settings.http, self.kernel
@@ -146,6 +137,7 @@ class App:
     def _steps(self) -> Lifecycle:
         steps = Lifecycle()
         steps.add("clockwork", self._ticking)
+        steps.add("presence", lambda: self.presence.opened(Tasks(lambda _: self.hopeless.set())))
         steps.add("redis", self._redis)
         steps.add("postgres", self._postgres)
         steps.add("keys", lambda: self.keys.serving(self.tasks))
@@ -166,13 +158,8 @@ class App:
                 await asyncio.sleep(FLUSH_EVERY)
                 self.log.flush()
 
-        async def probe() -> None:
-            while True:
-                await self.health.probe()
-                await asyncio.sleep(PROBE_EVERY)
-
-        for name, loop in (("second", second), ("log", flush), ("probe", probe)):
-            self.tasks.forever(name, loop)
+        for name, loop in (("second", second), ("log", flush)):
+            self.tasks.forever(name, loop, silence=SILENCE)
         try:
             yield
         finally:
@@ -189,30 +176,13 @@ class App:
 
     @asynccontextmanager
     async def _postgres(self) -> AsyncIterator[None]:
-        """Wait, unready, until the database is there and migrated far enough."""
-        reason = ""
-        while missing := await self._missing():
-            self.health.reasons.discard(reason)
-            reason = f"schema: {missing}"
-            self.health.reasons.add(reason)
-            log.warning("waiting for the database: %s", missing)
-            await asyncio.sleep(SCHEMA_WAIT)
-        self.health.reasons.discard(reason)
+        """Wait, unready, until the database is there and migrated far enough and the other replicas agree."""
+        await self.presence.admitted(self.db.pool.open)
         self.tasks.forever("postgres watch", self.db.watch.run)
         try:
             yield
         finally:
             await self.db.pool.close()
-
-    async def _missing(self) -> str:
-        """What there is to wait for. If nothing, the pool is open."""
-        try:
-            lacking = await migrate.behind(self.db.pool.dsn, self.migrations)
-            if not lacking:
-                await self.db.pool.open()
-        except migrate.UNREACHABLE:
-            return "not reachable"
-        return f"lacks {lacking[0]} and {len(lacking) - 1} more" if lacking else ""
 
     @asynccontextmanager
     async def _events(self) -> AsyncIterator[None]:
@@ -235,10 +205,16 @@ class App:
         self._server = HttpServer(self.entry)
         return await asyncio.get_running_loop().create_server(self._server, sock=sock, backlog=1024)
 
-    async def stop(self, finish: float = 5.0) -> None:
-        """Finish what is under way within `finish` seconds, then leave everything in reverse order."""
+    def drain(self) -> None:
+        """Unready, and no further event or job is begun; requests are still served (RELIABILITY 4.10)."""
         self.entry.draining = True
         self.health.reasons.add("draining")
+        self.delivery.drain()
+        self.jobs.close()
+
+    async def stop(self, finish: float = 5.0) -> None:
+        """Finish what is under way within `finish` seconds, then leave everything in reverse order."""
+        self.drain()
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(finish)

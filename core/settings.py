@@ -96,7 +96,7 @@ class StopSettings:
 
 @attrs.frozen(kw_only=True)
 class DeploySettings:
-    """What is rolled out. Replicas of one version and `release` must run the same (ADR 16): give another settings a new one."""
+    """What is rolled out. Replicas of one version and `release` must be alike: name other settings another release."""
 
     release: str = ""
 

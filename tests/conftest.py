@@ -31,7 +31,7 @@ MAY_BLOCK = (
     ("core/configuration.py", "read"),
     ("core/configuration.py", "build"),
     ("core/http/docs/__init__.py", "page"),
-    ("core/store/migrate.py", "read"),
+    ("core/store/schema.py", "read"),
     ("core/store/schema.py", "read"),
     ("core/testing.py", "app"),
     ("core/testing.py", "messages"),

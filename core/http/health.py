@@ -1,6 +1,7 @@
 """Health (RELIABILITY 4.10): answered from memory, so in well under 50 ms whatever is down."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,8 +13,12 @@ from core.http.compile import Incoming
 from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, request_id_of
 from core.http.table import Values
 
+log = logging.getLogger("core.health")
+
 PROBE_EVERY = 1.0
 PROBE_LIMIT = 0.2
+CUT_OFF_AFTER = 6.0
+"""Seconds since the last good probe: seen with one a second, that is 5 to 8 s after a cut (RELIABILITY 2)."""
 READINESS = {"healthy": "ready", "degraded": "degraded", "unhealthy": "not_ready"}
 """What `/health/ready` calls the state that `/health` tells of."""
 MAX_SKEW = 5.0
@@ -22,10 +27,13 @@ MAX_SKEW = 5.0
 
 @attrs.frozen(kw_only=True)
 class HealthCheck:
-    """A named check: it returns when all is well and raises when not, within 200 ms."""
+    """A named check: it returns when all is well and raises when not, within `limit` seconds."""
 
     name: str
     check: Callable[[], Awaitable[object]]
+    vital: bool = False
+    """A replica that fails it while a peer does not gets no requests: for what all replicas lean on."""
+    limit: float = PROBE_LIMIT
 
 
 @attrs.define
@@ -36,32 +44,61 @@ class Outcome:
     millis: int = 0
 
 
-class Health:
-    """The replica's state. `reasons` are why it is not ready; dependencies alone never make it unready."""
+def _nobody(_: str) -> bool:
+    return False
 
-    def __init__(self, checks: Sequence[HealthCheck], version: str) -> None:
-        self._checks, self._version = checks, version
+
+class Health:
+    """The replica's state. `reasons` are why it is not ready.
+
+    A dependency that is down makes unready only while `elsewhere` says that a peer reaches it.
+    """
+
+    def __init__(self, checks: Sequence[HealthCheck], version: str, elsewhere: Callable[[str], bool] = _nobody) -> None:
+        self._checks, self._version, self._elsewhere = checks, version, elsewhere
         self._began = time.monotonic()
+        self._last_up = {check.name: self._began for check in checks}
+        self._why: dict[str, str] = {}
         self.outcomes = {check.name: Outcome() for check in checks}
         self.reasons: set[str] = {"starting"}
 
     async def probe(self) -> None:
         """Ask every dependency once."""
         await asyncio.gather(*(self._probe(check) for check in self._checks))
+        for check in self._checks:
+            if check.vital:
+                self._judge(check.name)
 
     async def _probe(self, check: HealthCheck) -> None:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(PROBE_LIMIT):
+            async with asyncio.timeout(check.limit):
                 await check.check()
             up = True
         except Exception:  # noqa: BLE001  whatever it is, the dependency is not well
             up = False
-        self.outcomes[check.name] = Outcome(up, round((time.monotonic() - began) * 1000))
+        now = time.monotonic()
+        self.outcomes[check.name] = Outcome(up, round((now - began) * 1000))
+        if up:
+            self._last_up[check.name] = now
+
+    def _judge(self, name: str) -> None:
+        gone = not self.outcomes[name].up and time.monotonic() - self._last_up[name] >= CUT_OFF_AFTER
+        cut_off = gone and self._elsewhere(name)
+        if self.because(f"reach {name}", f"cut off from {name}" if cut_off else ""):
+            log.warning("%s %s", "cut off from" if cut_off else "no longer cut off from", name)
+
+    def because(self, topic: str, why: str = "") -> bool:
+        """Be unready because of something, or no longer; whether that is news."""
+        before, self._why[topic] = self._why.get(topic, ""), why
+        self.reasons.discard(before)
+        self.reasons |= {why} - {""}
+        return before != why
 
     def skew(self, seconds: float) -> None:
         """How far the clock is off, as a probe of the database found."""
-        (self.reasons.add if abs(seconds) > MAX_SKEW else self.reasons.discard)("clock")
+        if self.because("clock", "clock" if abs(seconds) > MAX_SKEW else ""):
+            log.warning("the clock is %.1f s off the database's", seconds)
 
     @property
     def ready(self) -> bool:

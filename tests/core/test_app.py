@@ -13,8 +13,7 @@ import asyncpg
 import attrs
 import pytest
 
-from core import app as module
-from core import tasks
+from core import presence, tasks
 from core.app import App
 from core.hookspecs import hookimpl
 from core.kernel import Manifest
@@ -30,7 +29,7 @@ SOON = 20.0
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SCHEMA_WAIT", 0.02)
+    monkeypatch.setattr(presence, "START_WAIT", 0.02)
 
 
 async def soon(condition: Callable[[], object]) -> None:
@@ -150,10 +149,10 @@ async def test_a_clock_that_differs_from_the_databases_makes_unready(
     async with new_probe() as probe:
         await probe.app.health.probe()
         assert await reasons(probe) == []
-        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: time.time() + 60))
+        monkeypatch.setattr(presence, "time", SimpleNamespace(time=lambda: time.time() + 60, monotonic=time.monotonic))
         await probe.app.health.probe()
         assert await reasons(probe) == ["clock"]
-        monkeypatch.setattr(module, "time", time)
+        monkeypatch.setattr(presence, "time", time)
         await probe.app.health.probe()
         assert await reasons(probe) == []
 

@@ -115,7 +115,7 @@ async def test_two_migrators_at_once_apply_each_file_once(url: str, tmp_path: Pa
 async def test_a_lock_is_waited_for_in_tries(
     url: str, admin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(migrate, "LOCK_WAIT", "50ms")
+    monkeypatch.setitem(migrate.SESSION, "lock_timeout", "50")
     shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)")
     await apply(url, read({"shop": shop}))
     folder(shop, _0002_more="ALTER TABLE a ADD COLUMN more int")
@@ -131,7 +131,8 @@ async def test_a_lock_is_waited_for_in_tries(
 async def test_a_lock_that_is_never_free_is_given_up(
     url: str, admin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "LOCK_WAIT", "10ms")
+    monkeypatch.setitem(migrate.SESSION, "lock_timeout", "10")
+    monkeypatch.setattr(migrate, "TRIES", 3)
     shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)")
     await apply(url, read({"shop": shop}))
     folder(shop, _0002_more="ALTER TABLE a ADD COLUMN more int")
