@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ from core.auth import SessionGate
 from core.convert import wire
 from core.errors import FORBIDDEN, UNAVAILABLE, FieldError, Invalid, Problem
 from core.http.routing import Call, Encoded, Operation, Reply, Route
-from core.store.db import Db, NotReached, Tx
+from core.store.db import Db, NotReached, RolledBack, Row, Tx
 from core.types import uuid7
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
@@ -22,9 +23,6 @@ HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
 BEGIN = "SELECT status, body FROM kernel.begin_operation($1, $2, $3, $4)"
 # Primary key operations_pkey.
 FINISH = "SELECT kernel.finish_operation($1, $2, $3, $4, $5)"
-# Primary key operations_pkey.
-STORED = """SELECT status, body FROM kernel.operations
-    WHERE user_id = $1 AND route = $2 AND key = $3 AND fingerprint = $4 AND status IS NOT NULL"""
 
 AnyCall = Call[Any, Any]
 
@@ -54,10 +52,12 @@ def in_transaction(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall
     """The work of a live NATURAL route: live session, handler, one commit. What it answers is encoded after that."""
 
     async def work(call: AnyCall) -> object:
-        async with db.transaction() as tx:
+        async def once(tx: Tx) -> object:
             await admit(route, gate, tx, call)
             call.open(tx)
             return await route.handler(call)
+
+        return await db.run(once)
 
     return work
 
@@ -68,7 +68,8 @@ def keyed(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaita
     async def work(call: AnyCall) -> Reply:
         operation = call.operation
         identity = (operation.user_id, operation.route, operation.key)
-        async with db.transaction() as tx:
+
+        async def once(tx: Tx) -> Reply:
             stored = await tx.fetchrow(BEGIN, *identity, operation.fingerprint)
             await admit(route, gate, tx, call)
             if stored is not None:
@@ -77,7 +78,9 @@ def keyed(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaita
             reply = as_reply(await route.handler(call))
             data = encoded(reply.data)
             await tx.fetchval(FINISH, *identity, reply.status or route.status, data.decode())
-        return attrs.evolve(reply, data=Encoded(data))
+            return attrs.evolve(reply, data=Encoded(data))
+
+        return await db.run(once)
 
     return work
 
@@ -88,18 +91,32 @@ def settled(db: Db, work: Callable[[AnyCall], Awaitable[object]]) -> Callable[[A
     async def safe(call: AnyCall) -> object:
         try:
             return await work(call)
-        except NotReached:
+        except (NotReached, RolledBack):
             raise
         except Problem as problem:
             if problem.code is not UNAVAILABLE:
                 raise
-            o = call.operation
-            stored = await db.fetchrow(STORED, o.user_id, o.route, o.key, o.fingerprint)
+            stored = await _outcome(db, call.operation)
             if stored is None:
                 raise
-            return Reply(data=Encoded(stored["body"].encode()), status=stored["status"], replayed=o.given)
+            return Reply(data=Encoded(stored["body"].encode()), status=stored["status"], replayed=call.operation.given)
 
     return safe
+
+
+class _NotDone(Exception):
+    """The operation is free: it was never committed, and never will be."""
+
+
+async def _outcome(db: Db, o: Operation) -> Row | None:
+    """The stored answer, or None. Claiming the operation waits for a commit that may still be under way."""
+    stored: Row | None = None
+    with suppress(_NotDone):
+        async with db.transaction() as tx:
+            stored = await tx.fetchrow(BEGIN, o.user_id, o.route, o.key, o.fingerprint)
+            if stored is None:
+                raise _NotDone  # which gives the claim back
+    return stored
 
 
 def as_reply(out: object) -> Reply:

@@ -15,6 +15,7 @@ import attrs
 
 from core.auth import Principal, Role
 from core.errors import Code
+from core.resilience.rank import Rank
 from core.store.db import Tx
 
 B = TypeVar("B")
@@ -192,6 +193,17 @@ class Route:
     """Personal data: `Cache-Control: no-store`."""
     deadline: float | None = None
     """Seconds; by default 2 for reads and 4 for writes (RELIABILITY 3)."""
+    rank: Rank = attrs.field(default=attrs.Factory(lambda route: _rank(route), takes_self=True))  # noqa: PLW0108  below
+    """Who goes first when there is not enough for all (RELIABILITY 4.9); by default as policy and `repeat` have it."""
+
+
+def _rank(route: Route) -> Rank:
+    roles = route.policy.roles
+    if route.repeat is not Repeat.SAFE:
+        return Rank.CART
+    if roles is None:
+        return Rank.CATALOGUE
+    return Rank.OWN if Role.CUSTOMER in roles else Rank.REPORTS
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from core.auth import Role
 from core.errors import INVALID_INPUT, NOT_FOUND
 from core.http.routing import ADMIN, LIVE_USER, USER, Call, Encoded, Pagination, Policy, Repeat, Reply, Route
+from core.resilience.rank import Rank
 from core.types import UserId
 from plugins.order.bodies import CancelOrderBody, MoveOrderBody, OrderListQuery, PlaceOrderBody
 from plugins.order.placing import Placing
@@ -86,6 +87,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
                 COUPON_INVALID,
                 PRICES_MOVED,
             ),
+            rank=Rank.VITAL,
             summary="Place an order of the given items or of the cart",
         ),
         Route(
@@ -116,6 +118,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
             answer=OneOrder,
             repeat=Repeat.NATURAL,
             errors=(NOT_FOUND, CANNOT_CANCEL),
+            rank=Rank.VITAL,
             summary="Cancel an order that is pending or confirmed",
         ),
         Route(

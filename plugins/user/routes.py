@@ -2,6 +2,7 @@
 
 from core.errors import ALREADY_EXISTS, NOT_FOUND, RATE_LIMITED, TOKEN_INVALID
 from core.http.routing import ADMIN, LIVE_USER, PUBLIC, USER, Call, Repeat, Route, aliases
+from core.resilience.rank import Rank
 from plugins.user.models import Device
 from plugins.user.ports import OTP_EXPIRED, OTP_INVALID
 from plugins.user.service import UserService
@@ -85,6 +86,7 @@ class AuthRoutes:
             repeat=Repeat.NATURAL,
             errors=(TOKEN_INVALID,),
             deadline=REFRESH_DEADLINE,
+            rank=Rank.VITAL,
         )
         logout = Route(
             method="POST",

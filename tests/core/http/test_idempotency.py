@@ -4,14 +4,16 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
+import attrs
 import pytest
 
 from core.auth import Role
 from core.errors import CONFLICT, UNAVAILABLE, Problem
+from core.http.idempotency import BEGIN, FINISH, in_transaction, settled
 from core.http.idempotency import keyed as keyed_work
-from core.http.idempotency import settled
 from core.http.routing import Call, Encoded, Operation, Reply
-from core.store.db import NotReached
+from core.store.db import NotReached, RolledBack
 from tests.core.harness import Person, Probe
 
 
@@ -138,7 +140,45 @@ async def test_what_was_not_done_stays_a_failure(probe: Probe, committed: bool, 
 
 
 async def test_what_never_reached_the_database_is_not_looked_up(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.db, "fetchrow", None)
+    monkeypatch.setattr(probe.db, "transaction", None)
     work = Broken(probe, committed=False, problem=NotReached(UNAVAILABLE))
     with pytest.raises(NotReached):
         await settled(probe.db, work)(asked(probe, given=True))
+
+
+async def test_the_lookup_waits_for_a_commit_that_is_still_under_way(probe: Probe) -> None:
+    call = asked(probe, given=False)
+    committing = asyncio.Event()
+
+    async def slowly() -> None:
+        o = call.operation
+        async with probe.db.transaction() as tx:
+            await tx.fetchrow(BEGIN, o.user_id, o.route, o.key, o.fingerprint)
+            await tx.fetchval(FINISH, o.user_id, o.route, o.key, 201, "{}")
+            committing.set()
+            await asyncio.sleep(0.2)
+
+    under_way = asyncio.ensure_future(slowly())
+    await committing.wait()
+    reply = await settled(probe.db, Broken(probe, committed=False, problem=Problem(UNAVAILABLE)))(call)
+    await under_way
+    assert isinstance(reply, Reply)
+    assert reply.status == 201
+
+
+@pytest.mark.parametrize("make", [keyed_work, in_transaction], ids=["keyed", "natural"])
+async def test_what_postgresql_undid_is_done_again_from_the_session_on(probe: Probe, make: Any) -> None:
+    call, tries = asked(probe, given=True), []
+
+    async def handler(_: object) -> Reply:
+        tries.append(call.tx)
+        if len(tries) < 3:
+            raise asyncpg.SerializationError("could not serialize access")
+        return Reply(data=Encoded(b"{}"))
+
+    route = attrs.evolve(next(one for one in probe.app.routes if one.path == "/probe/add"), handler=handler)
+    reply = await make(route, probe.db, probe.plugin.gate)(call)
+    assert reply.data.json == b"{}"
+    assert len(set(tries)) == 3
+    with pytest.raises(RolledBack):
+        await settled(probe.db, Broken(probe, committed=False, problem=RolledBack(UNAVAILABLE)))(call)
