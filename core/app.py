@@ -32,8 +32,9 @@ from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.plugins import Plugins
 from core.presence import Presence
+from core.privacy.work import PRIVACY, Privacy
 from core.resilience.breaker import Breakers
-from core.services import Services
+from core.services import Provided, Services
 from core.settings import Settings
 from core.store import migrate
 from core.store.cache import Cache
@@ -74,13 +75,16 @@ class App:
         self.tasks, self.workers = (Tasks(lambda _: self.hopeless.set()) for _ in range(2))
         self.kernel = _kernel(settings, self.tasks)
         self.db, self.redis = self.kernel.db, self.kernel.redis
+        self.privacy = Privacy(self.db, self.plugins)
+        self.kernel.services.add(Provided(PRIVACY, self.privacy))
         self.plugins.provide(self.kernel)
         self.keys = KeyRing(self.db, self.kernel.tokens)
         self.migrations = migrate.read(self.plugins.migration_folders())
-        subscriptions = self.plugins.declared("subscriptions")
+        subscriptions = self.privacy.guarded(self.plugins.declared("subscriptions"))
         self.delivery = Delivery(self.db, self.workers, subscriptions, settings.events)
         self.bus, self.relay = self.delivery.bus, self.delivery.relay
-        self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *housekeeping(self.db)])
+        own_jobs = [*housekeeping(self.db), *self.privacy.jobs()]
+        self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *own_jobs])
         code = code_of(settings, self.plugins.manifests, self.migrations, version("vurksha"))
         self.presence = Presence(self.kernel, code, self.migrations, self.plugins.declared("health_checks"))
         self.health = self.presence.health

@@ -17,6 +17,7 @@ from core.commands.shared import Work
 from core.errors import Problem
 from core.kernel import Kernel
 from core.plugins import PluginError, find
+from core.privacy.commands import privacy_command
 from core.serve import CannotListen, replica
 from core.serve import run as run_loop
 from core.servers import with_servers, with_urls
@@ -196,7 +197,7 @@ def _on_kernel(work: Work) -> None:
     run(app.kernel, checked)
 
 
-for made in (audit_command, keys_command):
+for made in (audit_command, keys_command, privacy_command):
     program.add_command(made(_on_kernel))
 
 

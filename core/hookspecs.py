@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.http.routing import Files, Route
     from core.jobs import Job
     from core.kernel import Kernel, Seed
+    from core.privacy.model import PersonalData
     from core.services import Provided
 
 PROJECT = "vurksha"
@@ -69,3 +70,8 @@ def commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]
 @hookspec
 def seeds() -> "Sequence[Seed]":  # type: ignore[empty-body]
     """Demo data for `vurksha seed`: each function is idempotent and returns one line that says what it wrote."""
+
+
+@hookspec
+def personal_data() -> "PersonalData":  # type: ignore[empty-body]
+    """What the plugin holds of people: tables and what becomes of them, how to copy it for its owner and erase it."""

@@ -22,3 +22,5 @@ class Subscription:
     consumer: str
     event: type[Event]
     handler: Handler
+    after_erasure: bool = False
+    """Called also for somebody who was erased (RELIABILITY 4.15): it writes nothing about people, such as payments."""

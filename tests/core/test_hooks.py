@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from core import hookspecs
 from core.auth import SESSIONS
 from core.services import Port, Provided
 from core.store.embedded import Servers
-from core.types import uuid7
+from core.types import UserId, uuid7
 from tests.conftest import NewDatabase
 from tests.core.events.samples import ParcelArrived
 from tests.core.harness import NewProbe, Probe
@@ -105,7 +107,23 @@ def test_hook_seeds_are_written_by_the_program(program: Program) -> None:
     assert [program.call("seed").stdout for _ in range(2)] == ["1 rows written\n", "0 rows written\n"]
 
 
+async def test_hook_personal_data_is_copied_and_erased_with_the_kernels_own(probe: Probe) -> None:
+    user, privacy = UserId(uuid7()), probe.app.privacy
+    await probe.db.command("INSERT INTO probes.rows (name) VALUES ($1) RETURNING name", str(user))
+    assert orjson.loads(await privacy.export(user))["probe"] == {"rows": 1}
+    async with probe.db.transaction() as tx:
+        await privacy.erasures.enter(tx, [(user, datetime.now(UTC))])
+        await privacy.erasures.reapply(tx)
+    while await privacy.erase_one():
+        pass
+    assert orjson.loads(await privacy.export(user))["probe"] == {"rows": 0}
+    assert probe.plugin.forgotten == [user]
+    row = await probe.db.fetchrow("SELECT state, finished FROM kernel.erasures WHERE user_id = $1", user)
+    assert row is not None
+    assert tuple(row) == ("done", ["probe", "kernel"])
+
+
 def test_there_is_no_hook_without_a_test() -> None:
     hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
-    assert len(hooks) == 9
+    assert len(hooks) == 10
     assert [name for name in hooks if not any(test.startswith(f"test_hook_{name}_") for test in globals())] == []

@@ -1,0 +1,1 @@
+"""Personal data: what of it is where, copies for its owner, and its erasure everywhere (RELIABILITY 4.15)."""
