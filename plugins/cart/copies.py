@@ -114,6 +114,11 @@ class Copies:
         if not await self._dropped(user_id):
             self._unsure[user_id] = time.monotonic()
 
+    async def erase(self, user_id: UserId) -> None:
+        """Delete a copy for good. Raises RedisDown or RedisRefused."""
+        await self._redis.call(b"DEL", self._redis.key(KEY, user_id))
+        self._unsure.pop(user_id, None)
+
     async def make_good(self) -> None:
         """Drop the copies that Redis could not replace. After a minute nobody trusts those: they may be forgotten."""
         for user_id, since in list(self._unsure.items()):

@@ -8,8 +8,10 @@ from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.privacy.model import PersonalData
 from core.services import Provided
 from plugins.cart.copies import Copies
+from plugins.cart.personal import personal_data
 from plugins.cart.ports import CARTS
 from plugins.cart.routes import CartRoutes
 from plugins.cart.service import CartService
@@ -43,6 +45,11 @@ class CartPlugin:
     def migrations(self) -> Path:
         """Schema `carts`."""
         return Path(__file__).parent / "migrations"
+
+    @hookimpl
+    def personal_data(self) -> PersonalData:
+        """The carts."""
+        return personal_data(self._copies)
 
     @hookimpl
     def jobs(self) -> Sequence[Job]:

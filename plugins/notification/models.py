@@ -22,6 +22,7 @@ class EntryType(StrEnum):
     ORDER_UPDATE = "ORDER_UPDATE"
     PAYMENT_CONFIRMATION = "PAYMENT_CONFIRMATION"
     DELIVERY_UPDATE = "DELIVERY_UPDATE"
+    PROMOTIONAL = "PROMOTIONAL"
 
 
 class Action(StrEnum):
@@ -76,7 +77,13 @@ class Preferences:
 
     def wants(self, type_: EntryType) -> bool:
         """Whether messages of this type may leave the process at all."""
-        return self.delivery_alerts if type_ is EntryType.DELIVERY_UPDATE else self.order_updates
+        match type_:
+            case EntryType.DELIVERY_UPDATE:
+                return self.delivery_alerts
+            case EntryType.PROMOTIONAL:
+                return self.promotional_offers
+            case EntryType.ORDER_UPDATE | EntryType.PAYMENT_CONFIRMATION:
+                return self.order_updates
 
     def media(self, type_: EntryType, available: Collection[Medium]) -> tuple[Medium, ...]:
         """The media for a message of this type, out of those that are available."""
@@ -112,6 +119,8 @@ class Claimed:
     """Seconds; not above 0 means too late."""
     token: str | None = attrs.field(repr=False)
     """Of the device, while it is still this customer's."""
+    preferences: Preferences
+    """As they are now, not as they were when it was written."""
 
 
 def wait_before_next(attempts: int, retry_after: float = 0) -> float | None:

@@ -12,12 +12,14 @@ from core.http.health import HealthCheck
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.privacy.model import PersonalData
 from core.services import Provided
 from core.tasks import Tasks
 from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
 from plugins.notification.codes import CodesBySms
 from plugins.notification.outgoing import Deliveries
+from plugins.notification.personal import PersonalNotifications
 from plugins.notification.ports import Medium
 from plugins.notification.sending import Courier, Pace
 from plugins.notification.service import NotificationService
@@ -59,6 +61,7 @@ class NotificationPlugin:
         self._service = NotificationService(kernel.db, users, media)
         self._service.on_deliveries = self._poke
         self._deliveries = Deliveries(kernel.db)
+        self._personal = PersonalNotifications(kernel.db, users, self._channels.journal)
         return (Provided(CODE_SENDER, CodesBySms(self._channels.sms)),)
 
     async def _poke(self, media: Collection[Medium]) -> None:
@@ -80,6 +83,11 @@ class NotificationPlugin:
     def subscriptions(self) -> Sequence[Subscription]:
         """Orders, payments, deleted accounts."""
         return subscribers.subscriptions(self._service)
+
+    @hookimpl
+    def personal_data(self) -> PersonalData:
+        """Entries, devices, choices and messages."""
+        return self._personal.declared()
 
     @hookimpl
     def jobs(self) -> Sequence[Job]:

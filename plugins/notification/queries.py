@@ -119,14 +119,6 @@ SET push_enabled = coalesce($2, p.push_enabled), email_enabled = coalesce($3, p.
 RETURNING push_enabled, email_enabled, sms_enabled, order_updates, promotional_offers, delivery_alerts
 """
 
-# entries_list, devices_of_user, primary key of preferences, deliveries_of_user.
-ERASE: LiteralString = """
-WITH e AS (DELETE FROM notifications.entries WHERE user_id = $1),
-     d AS (DELETE FROM notifications.devices WHERE user_id = $1),
-     p AS (DELETE FROM notifications.preferences WHERE user_id = $1)
-DELETE FROM notifications.deliveries WHERE user_id = $1
-"""
-
 # entries_age and devices_dead; a bounded batch, so that no lock is held for long.
 DELETE_OLD: LiteralString = """
 WITH devices AS (
@@ -197,7 +189,7 @@ class Inbox:
         """What the customer wants, and the devices that can be reached."""
         row = await source.fetchrow(READ_REACH, user, MAX_DEVICES)
         assert row is not None  # noqa: S101  the left side of the join always has its row
-        return _preferences(row), row["devices"]
+        return preferences_of(row), row["devices"]
 
     async def preferences(self, user: UserId) -> Preferences:
         """What the customer wants; the defaults when nothing was ever chosen. Writes nothing."""
@@ -210,11 +202,7 @@ class Inbox:
             CHANGE_PREFERENCES, user, *(changes.get(name) for name in SWITCHES), *defaults, emits=False
         )
         assert row is not None  # noqa: S101  an upsert returns its row
-        return _preferences(row)
-
-    async def erase(self, tx: Tx, user: UserId) -> None:
-        """Forget the customer."""
-        await tx.execute(ERASE, user)
+        return preferences_of(row)
 
     async def delete_old(self, days: int, batch: int) -> int:
         """Entries, and devices switched off, older than `days`; at most `batch` entries."""
@@ -226,7 +214,8 @@ class Inbox:
         return row[0] if row else None
 
 
-def _preferences(row: Row) -> Preferences:
+def preferences_of(row: Row) -> Preferences:
+    """The choices of a row that has their columns, null where none was ever made."""
     return Preferences() if row[SWITCHES[0]] is None else Preferences(**{name: row[name] for name in SWITCHES})
 
 

@@ -118,6 +118,8 @@ class Courier:
             raise Permanent("none", "expired")
         if to is None:
             raise Permanent("none", "no_address")
+        if not delivery.preferences.media(TEMPLATES[delivery.template].type, (self.medium,)):
+            raise Permanent("none", "not_wanted")
         message = _message(self.medium, delivery, to)
         if time.monotonic() > last_start:
             return None

@@ -11,6 +11,7 @@ from core.store.db import Db, Tx
 from core.types import UserId, uuid7
 from plugins.notification.models import Delivery, Entry, EntryView, Preferences
 from plugins.notification.outgoing import Deliveries
+from plugins.notification.personal_queries import PersonalRows
 from plugins.notification.ports import Medium
 from plugins.notification.queries import Inbox
 from plugins.notification.templates import LIFETIME, TEMPLATES
@@ -24,7 +25,7 @@ class NotificationService:
     """Entries for everyone, deliveries for those who want them."""
 
     def __init__(self, db: Db, users: Users, media: Sequence[Medium]) -> None:
-        self._inbox, self._deliveries = Inbox(db), Deliveries(db)
+        self._inbox, self._deliveries, self._personal = Inbox(db), Deliveries(db), PersonalRows()
         self._users = users
         self._media = tuple(media)
         self.on_deliveries: Callable[[Collection[Medium]], Awaitable[None]] = _nobody
@@ -61,9 +62,9 @@ class NotificationService:
             await self._deliveries.add(tx, deliveries, LIFETIME)
             tx.after_commit(partial(self.on_deliveries, {delivery.medium for delivery in deliveries}))
 
-    async def erase(self, tx: Tx, user: UserId) -> None:
-        """Forget a customer: entries, devices, preferences, messages on their way."""
-        await self._inbox.erase(tx, user)
+    async def silence(self, tx: Tx, user: UserId) -> None:
+        """Send nothing of what is still on its way to a customer."""
+        await self._personal.silence(tx, user)
 
     async def page(self, user: UserId, page: int, limit: int, *, unread: bool) -> tuple[list[EntryView], Pagination]:
         """Newest first. A page past the end is empty."""

@@ -23,7 +23,7 @@ from plugins.order.ports import (
 from plugins.user.ports import UserDeleted
 
 CONSUMER = "order.notifications"
-ERASER = "user.notifications"
+SILENCER = "user.notifications"
 TOLD: dict[type[Event], str] = {
     OrderCreated: "ORDER_PLACED",
     OrderConfirmed: "ORDER_CONFIRMED",
@@ -37,13 +37,16 @@ TOLD: dict[type[Event], str] = {
 
 
 def subscriptions(service: NotificationService) -> tuple[Subscription, ...]:
-    """Every event of `TOLD` becomes an entry of its owner; a deleted account leaves nothing behind."""
+    """Every event of `TOLD` becomes an entry of its owner; nothing more is sent for an account that is closed.
 
-    async def erase(tx: Tx, event: UserDeleted, _: EventMeta) -> None:
-        await service.erase(tx, UserId(event.user_id))
+    The rest of it stays until the account is erased: until then its owner may have it back, choices included.
+    """
+
+    async def silence(tx: Tx, event: UserDeleted, _: EventMeta) -> None:
+        await service.silence(tx, UserId(event.user_id))
 
     told = (Subscription(CONSUMER, event, _teller(service, template)) for event, template in TOLD.items())
-    return (*told, Subscription(ERASER, UserDeleted, erase))
+    return (*told, Subscription(SILENCER, UserDeleted, silence))
 
 
 def _teller(service: NotificationService, template: str) -> Callable[[Tx, Any, EventMeta], Awaitable[None]]:

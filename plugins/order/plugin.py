@@ -11,12 +11,14 @@ from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.privacy.model import PersonalData
 from core.services import Provided
 from plugins.cart.ports import CARTS
 from plugins.order import commands as order_commands
 from plugins.order import routes as order_routes
 from plugins.order import subscribers as order_subscribers
 from plugins.order.models import OrderSettings
+from plugins.order.personal import PersonalOrderData
 from plugins.order.placing import Placing
 from plugins.order.service import OrderService
 from plugins.product.ports import CATALOG
@@ -67,6 +69,11 @@ class OrderPlugin:
     def migrations(self) -> Path:
         """Schema orders."""
         return Path(__file__).parent / "migrations"
+
+    @hookimpl
+    def personal_data(self) -> PersonalData:
+        """Orders."""
+        return PersonalOrderData(self._orders).declared()
 
     @hookimpl
     def jobs(self) -> Sequence[Job]:

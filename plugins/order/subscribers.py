@@ -1,6 +1,7 @@
 """What the order domain listens to. Every handler survives a repeat: moves are guarded by the state they start from."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from core.events.model import EventMeta
 from core.events.subscription import Subscription
@@ -43,10 +44,11 @@ class Subscribers:
 def subscriptions(orders: OrderService, carts: Carts) -> Sequence[Subscription]:
     """The subscription table."""
     on = Subscribers(orders, carts)
+    books = partial(Subscription, after_erasure=True)  # money is owed and moves whoever was erased meanwhile
     return (
-        Subscription("order.confirmation", OrderCreated, on.confirm),
-        Subscription("order.cart", OrderCreated, on.forget_cart),
-        Subscription("order.payment_completed", PaymentCompleted, on.paid),
-        Subscription("order.payment_completed", PaymentFailed, on.failed),
-        Subscription("order.payment_completed", PaymentRefunded, on.refunded),
+        books("order.confirmation", OrderCreated, on.confirm),
+        books("order.cart", OrderCreated, on.forget_cart),
+        books("order.payment_completed", PaymentCompleted, on.paid),
+        books("order.payment_completed", PaymentFailed, on.failed),
+        books("order.payment_completed", PaymentRefunded, on.refunded),
     )

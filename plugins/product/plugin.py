@@ -10,12 +10,14 @@ from core.hookspecs import hookimpl
 from core.http.routing import Files, Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest, Seed
+from core.privacy.model import PersonalData
 from core.services import Provided
 from core.store.redis import RedisDown
 from core.tasks import Tasks
 from plugins.product.catalogue import Catalogue
 from plugins.product.editing import Editor
 from plugins.product.feed import Feed
+from plugins.product.personal import PERSONAL_DATA
 from plugins.product.ports import CATALOG
 from plugins.product.queries import CatalogueReads, CatalogueWrites
 from plugins.product.routes import routes
@@ -52,6 +54,11 @@ class ProductPlugin:
     def migrations(self) -> Path:
         """Schema `products`."""
         return Path(__file__).parent / "migrations"
+
+    @hookimpl
+    def personal_data(self) -> PersonalData:
+        """Reviews."""
+        return PERSONAL_DATA
 
     @hookimpl
     def jobs(self) -> Sequence[Job]:

@@ -1,7 +1,7 @@
 """Who the customers are: sign-in by phone code, sessions, profiles, delivery addresses.
 
 Glossary
-    account     one person, known by one phone number; never deleted, only deactivated
+    account     one person, known by one phone number; closed first, then erased
     challenge   one code that was sent to a phone for one purpose; at most one per phone and purpose is live
     session     one sign-in on one device; the family of all refresh tokens that descend from it
     generation  which refresh token of a session: 0 at sign-in, one more at each rotation

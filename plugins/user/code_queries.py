@@ -25,7 +25,8 @@ SELECT retry_in, queued FROM users.send_code(
 
 # users.verify_code: challenges_live, challenges_phone, the accounts' unique phone, sessions_open.
 VERIFY = """
-SELECT outcome, is_new, id, phone, name, email, profile_image_url, role, is_verified, created_at
+SELECT outcome, is_new, id, phone, name, email, profile_image_url, role, is_verified, created_at,
+    is_restored
 FROM users.verify_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """
 

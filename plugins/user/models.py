@@ -87,6 +87,8 @@ class SignedIn:
 
     account: Account
     is_new: bool
+    is_restored: bool
+    """The account was closed and is open again."""
     tokens: TokenPair
 
 

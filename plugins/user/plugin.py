@@ -14,6 +14,7 @@ from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.privacy.model import PEOPLE, PersonalData
 from core.services import Provided
 from core.tasks import Tasks
 from plugins.user.address_queries import AddressRows
@@ -23,6 +24,8 @@ from plugins.user.code_queries import Codes
 from plugins.user.codes import CodeBook
 from plugins.user.commands import admin_command, otp_command
 from plugins.user.courier import Courier
+from plugins.user.personal import PersonalAccounts
+from plugins.user.personal_routes import PersonalRoutes
 from plugins.user.ports import ADDRESSES, CODE_SENDER, USERS
 from plugins.user.queries import Accounts, SessionRows
 from plugins.user.routes import AuthRoutes, ProfileRoutes
@@ -53,15 +56,22 @@ class UserPlugin:
         self._signin = SignIn(codes, book, settings, kernel.tokens, self._courier.poke)
         self._addresses = AddressBook(db, rows, most=settings.max_addresses)
         self._upkeep = Upkeep(db, codes, settings)
-        return (Provided(SESSIONS, self._sessions), Provided(USERS, self._users), Provided(ADDRESSES, rows))
+        self._personal = PersonalAccounts(db, Accounts(), self._sessions)
+        return (
+            Provided(SESSIONS, self._sessions),
+            Provided(USERS, self._users),
+            Provided(ADDRESSES, rows),
+            Provided(PEOPLE, self._personal),
+        )
 
     @hookimpl
     def routes(self) -> Sequence[Route]:
-        """Routes 1 to 17 of the contract."""
+        """Routes 1 to 17 of the contract, and copies of one's data."""
         return (
             *AuthRoutes(self._signin, self._sessions).table(),
             *ProfileRoutes(self._users).table(),
             *AddressRoutes(self._addresses).table(),
+            *PersonalRoutes(self._personal).table(),
         )
 
     @hookimpl
@@ -93,6 +103,11 @@ class UserPlugin:
             yield
         finally:
             await tasks.stop(STOP_BUDGET)
+
+    @hookimpl
+    def personal_data(self) -> PersonalData:
+        """Accounts and what hangs on them."""
+        return self._personal.declared()
 
     @hookimpl
     def commands(self) -> Sequence[click.Command]:

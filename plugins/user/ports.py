@@ -40,6 +40,10 @@ class Users(Protocol):
         """Contacts of the active ones among `ids`; the others are simply missing."""
         ...
 
+    async def reach(self, source: Tx | Db, user_id: UserId) -> Contact | None:
+        """The contact of an account that may be closed: only to find what was sent to it, never to send."""
+        ...
+
 
 USERS: Port[Users] = Port("user.users")
 
@@ -119,10 +123,21 @@ class UserUpdated(Event):
 
 @attrs.frozen(kw_only=True)
 class UserDeleted(Event):
-    """An account was deactivated by its owner, and its sessions ended."""
+    """An account was closed for its owner, and its sessions ended. Unless it is restored within a day, it is erased."""
 
     event_type: ClassVar[str] = "user.deleted"
     aggregate_type: ClassVar[str] = "user"
     aggregate_key: ClassVar[str] = "user_id"
     user_id: UUID
     deleted_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class UserRestored(Event):
+    """A closed account was opened again: its owner signed in, or an operator undid its erasure."""
+
+    event_type: ClassVar[str] = "user.restored"
+    aggregate_type: ClassVar[str] = "user"
+    aggregate_key: ClassVar[str] = "user_id"
+    user_id: UUID
+    restored_at: datetime

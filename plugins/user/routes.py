@@ -118,7 +118,7 @@ class ProfileRoutes:
     async def delete(self, call: Call[None, None]) -> Message:
         """Handles DELETE /users/me."""
         await self._users.delete(call.principal)
-        return Message(message="Your account was deleted.")
+        return Message(message="Your account was deleted. To have it back, sign in again within 24 hours.")
 
     async def account(self, call: Call[None, None]) -> UserAnswer:
         """Handles GET /users/{user_id}."""

@@ -6,9 +6,11 @@ from uuid import UUID
 from core import audit
 from core.auth import Principal, Role
 from core.errors import ALREADY_EXISTS, SESSION_EXPIRED, Problem, not_found
+from core.privacy.requests import Erasures
 from core.store.db import Db, Tx
 from core.types import Clock, UserId, utc_now
 from plugins.user.models import Account, ProfilePatch
+from plugins.user.personal_queries import PersonalRows
 from plugins.user.ports import Contact, UserDeleted, UserUpdated
 from plugins.user.queries import Accounts
 from plugins.user.sessions import Sessions
@@ -23,10 +25,15 @@ class UserService:
 
     def __init__(self, db: Db, accounts: Accounts, sessions: Sessions, clock: Clock = utc_now) -> None:
         self._db, self._accounts, self._sessions, self._clock = db, accounts, sessions, clock
+        self._erasures, self._personal = Erasures(), PersonalRows()
 
     async def contacts(self, tx: Tx | Db, ids: Collection[UserId]) -> Mapping[UserId, Contact]:
         """Contacts of the active ones among `ids`; the others are simply missing."""
         return await self._accounts.contacts(tx, ids)
+
+    async def reach(self, source: Tx | Db, user_id: UserId) -> Contact | None:
+        """The contact of an account that may be closed."""
+        return await self._personal.reach(source, user_id)
 
     async def profile(self, user_id: UserId) -> Account:
         """The caller's own account; raises SESSION_EXPIRED when it is no longer active."""
@@ -55,8 +62,9 @@ class UserService:
         return found
 
     async def delete(self, principal: Principal) -> None:
-        """Deactivate the caller's account and end all its sessions. Emits user.deleted v1.
+        """Close the caller's account, end all its sessions and ask for its erasure. Emits user.deleted v1.
 
+        Whoever signs in with its phone within 24 hours has it back; after that it is erased (RELIABILITY 4.15).
         Raises SESSION_EXPIRED. It asks for the session itself, once all of them are locked: with its own held already,
         as the kernel holds it for other writes, two who delete the same account would wait for each other.
         """
@@ -65,6 +73,7 @@ class UserService:
             await self._sessions.require(tx, principal)
             deleted_at = await self._accounts.deactivate(tx, principal.user_id)
             await self._sessions.end_all(tx, principal.user_id, "DELETED")
+            await self._erasures.request(tx, principal.user_id, "user")
             tx.emit(UserDeleted(user_id=principal.user_id, deleted_at=deleted_at))
 
     async def grant(self, phone: str, role: Role, actor: str) -> None:

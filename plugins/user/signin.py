@@ -69,6 +69,8 @@ class SignIn:
     async def verify(self, phone: str, code: str, device: Device, client: str, agent: str) -> SignedIn:
         """Use a code: a session, and at the first time the account. Emits user.created v1.
 
+        An account that was closed less than 24 hours ago is open again. Emits user.restored v1.
+
         Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
         """
         user_id, session_id, refresh = uuid7(), uuid7(), RefreshToken.new()
@@ -94,4 +96,5 @@ class SignIn:
             raise Problem(OTP_EXPIRED if row["outcome"] == "EXPIRED" else OTP_INVALID)
         access = self._tokens.issue(row["id"], session_id, row["role"])
         pair = TokenPair(access_token=access, refresh_token=refresh.text, expires_in=self._tokens.lifetime)
-        return SignedIn(account=account(row, active=True), is_new=row["is_new"], tokens=pair)
+        who = account(row, active=True)
+        return SignedIn(account=who, is_new=row["is_new"], is_restored=row["is_restored"], tokens=pair)

@@ -155,9 +155,10 @@ class UserView:
 
 @attrs.frozen(kw_only=True)
 class SignedInUser(UserView):
-    """The user who has just signed in; `is_new` at the first time."""
+    """The user who has just signed in; `is_new` at the first time, `is_restored` when that undid a deletion."""
 
     is_new: bool
+    is_restored: bool
 
 
 def user_fields(account: Account) -> dict[str, Any]:
@@ -225,5 +226,5 @@ class SignInAnswer:
             refresh_token=pair.refresh_token,
             expires_in=pair.expires_in,
             tokens=pair,
-            user=SignedInUser(**user_fields(done.account), is_new=done.is_new),
+            user=SignedInUser(**user_fields(done.account), is_new=done.is_new, is_restored=done.is_restored),
         )

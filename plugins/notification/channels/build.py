@@ -30,6 +30,8 @@ class Channels:
 
     http: Http
     by_medium: Mapping[Medium, Channel]
+    journal: Journal | None = None
+    """Where messages are written down too: in development."""
 
     @property
     def sms(self) -> Channel:
@@ -48,6 +50,7 @@ def build(settings: NotificationSettings, *, development: bool, data_dir: Path) 
         Medium.EMAIL: lambda: _email(settings, mistakes),
     }
     made = {medium: makers[medium]() for medium in media}
+    journal: Journal | None = None
     if development:
         journal = Journal(data_dir / "messages.jsonl", utc_now)
         found: dict[Medium, Channel] = {m: Journaled(journal, channel) for m, channel in made.items()}
@@ -58,7 +61,7 @@ def build(settings: NotificationSettings, *, development: bool, data_dir: Path) 
             mistakes.append("notification.media must hold sms in production: sign-in codes go that way")
     if mistakes:
         raise BadSettings(mistakes)
-    return Channels(http, found)
+    return Channels(http, found, journal)
 
 
 def _media(settings: NotificationSettings, mistakes: list[str]) -> list[Medium]:

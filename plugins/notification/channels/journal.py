@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import orjson
 
 from core.types import Clock
 from plugins.notification.ports import Channel, Message, Sent
+
+BLANK = b'{"to":""}'
 
 
 class Journal:
@@ -37,6 +40,27 @@ class Journal:
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
+
+    async def forget(self, receivers: AbstractSet[str]) -> None:
+        """Blank the lines of messages to these, each in its place: others may append meanwhile."""
+        await asyncio.to_thread(self._blank, receivers)
+
+    def _blank(self, receivers: AbstractSet[str]) -> None:
+        if not self._path.exists():
+            return
+        with self._path.open("r+b", buffering=0) as file:
+            position = 0
+            for line in file.readall().splitlines(keepends=True):
+                if line.endswith(b"\n") and _receiver(line) in receivers:
+                    os.pwrite(file.fileno(), BLANK.ljust(len(line) - 1), position)
+                position += len(line)
+
+
+def _receiver(line: bytes) -> str:
+    try:
+        return str(orjson.loads(line)["to"])
+    except (ValueError, LookupError, TypeError):  # cut by a crash while it was written
+        return ""
 
 
 class Journaled:

@@ -46,6 +46,10 @@ class FakeUsers:
         """The active ones."""
         return {user: self.known[user] for user in ids if user in self.known}
 
+    async def reach(self, source: Tx | Db, user_id: UserId) -> Contact | None:
+        """Anybody known."""
+        return self.known.get(user_id)
+
 
 class FakeChannel:
     """Keeps what it was given; raises what `failures` hold, one for each call, before it takes anything."""

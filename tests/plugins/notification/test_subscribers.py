@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.types import uuid7
-from plugins.notification.subscribers import CONSUMER, ERASER, TOLD, subscriptions, variables
+from plugins.notification.subscribers import CONSUMER, SILENCER, TOLD, subscriptions, variables
 from plugins.notification.templates import TEMPLATES
 from plugins.order.ports import OrderCancelled, OrderConfirmed, OrderShipped, PaymentFailed
 from plugins.user.ports import UserDeleted
@@ -23,7 +23,7 @@ def test_every_told_event_has_its_text_and_its_consumer(room: Room) -> None:
     made = subscriptions(room.service)
     assert {s.event for s in made if s.consumer == CONSUMER} == set(TOLD)
     assert set(TOLD.values()) == set(TEMPLATES)
-    assert [s.event for s in made if s.consumer == ERASER] == [UserDeleted]
+    assert [s.event for s in made if s.consumer == SILENCER] == [UserDeleted]
 
 
 def test_amounts_arrive_in_rupees_and_leave_as_indian_text() -> None:
@@ -45,8 +45,9 @@ def test_a_cancelled_order_says_what_happens_to_the_money(refunded: bool) -> Non
     assert "changed my mind" not in body
 
 
-async def test_an_event_becomes_an_entry_of_its_owner_and_a_deleted_account_leaves_none(room: Room) -> None:
+async def test_an_event_becomes_an_entry_of_its_owner_and_a_closed_account_is_left_alone(room: Room) -> None:
     user = room.users.add()
+    await room.service.register(user, f"token-{uuid7()}", "ios")
     handlers = {s.event: s.handler for s in subscriptions(room.service)}
     shipped = OrderShipped(**{**common(shipped_at=NOW, tracking_id=None, delivery_partner_id=None), "user_id": user})
     async with room.db.transaction() as tx:
@@ -54,6 +55,8 @@ async def test_an_event_becomes_an_entry_of_its_owner_and_a_deleted_account_leav
     (entry,), _ = await room.service.page(user, 1, 20, unread=False)
     assert (entry.type, entry.action_type) == ("DELIVERY_UPDATE", "track_order")
     assert entry.action_data == {"orderId": str(shipped.order_id)}
+    assert [state for _, state, _ in await room.states(user)] == ["PENDING", "PENDING"]
     async with room.db.transaction() as tx:
         await handlers[UserDeleted](tx, UserDeleted(user_id=user, deleted_at=NOW), occurred(user))
-    assert (await room.service.page(user, 1, 20, unread=False))[0] == []
+    assert await room.states(user) == []
+    assert len((await room.service.page(user, 1, 20, unread=False))[0]) == 1

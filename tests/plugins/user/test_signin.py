@@ -4,8 +4,9 @@ from collections import Counter
 import pytest
 
 from core.errors import Problem
-from core.types import uuid7
-from plugins.user.models import Device
+from core.types import UserId, uuid7
+from plugins.user.models import Device, ProfilePatch
+from tests.forgetting import window_over
 from tests.plugins.user.conftest import House, NewHouse, new_address, new_phone
 
 WRONG = "000000"
@@ -230,11 +231,34 @@ async def test_a_success_is_no_failure(new_house: NewHouse) -> None:
         await house.sign_in(phone)
 
 
-async def test_a_deactivated_account_stays_out(house: House) -> None:
+async def test_a_closed_account_is_had_back_by_signing_in_within_a_day(house: House) -> None:
+    done = await house.sign_in()
+    assert not done.is_restored
+    await house.users.delete(house.principal(done))
+    again = await house.sign_in(done.account.phone)
+    assert (again.account, again.is_new, again.is_restored) == (done.account, False, True)
+    assert not (await house.sign_in(done.account.phone)).is_restored
+    state = "SELECT state FROM kernel.erasures WHERE user_id = $1"
+    assert await house.db.fetchval(state, done.account.id) == "undone"
+
+
+async def test_a_closed_account_stays_out_once_its_day_is_over(house: House) -> None:
     done = await house.sign_in()
     await house.users.delete(house.principal(done))
+    await window_over(house.db, done.account.id)
     phone = done.account.phone
     assert await refusal(house, phone, await house.send(phone)) == "AUTH_005"
+
+
+async def test_a_restored_account_lacks_an_email_that_is_anothers_by_now(house: House) -> None:
+    done, mail = await house.sign_in(), f"{uuid7().hex}@example.com"
+    await house.change(UserId(done.account.id), ProfilePatch(name="Asha", email=mail))
+    await house.users.delete(house.principal(done))
+    other = await house.sign_in()
+    await house.change(UserId(other.account.id), ProfilePatch(email=mail))
+    again = await house.sign_in(done.account.phone)
+    assert (again.account.id, again.account.name, again.account.email) == (done.account.id, "Asha", None)
+    assert (await house.users.account(other.account.id)).email == mail
 
 
 async def test_the_eleventh_session_ends_the_oldest(house: House) -> None:
