@@ -1,0 +1,94 @@
+"""Adaptive load shedding: what cannot be served in time is refused at once, the least first (RELIABILITY 4.9).
+
+    if not shedder.enter(route.rank):
+        ...                        # 503 with Retry-After, before the body is read or anything is parsed
+    ...                            # the work
+    shedder.leave(seconds)         # always, with what it took
+
+Hold a place only while working: one that waits for a slow client's body would take it from others.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from core.resilience.rank import Rank
+
+SMALLEST, LARGEST, FIRST = 8, 256, 64
+"""Requests in flight."""
+GOAL = 0.1
+"""Seconds that requests may take on average before fewer are let in at a time."""
+SAMPLE = 32
+"""Requests between two looks at how long they took."""
+EVERY = 0.05
+"""Seconds between two looks at the loop's lag."""
+EXTREME = 0.5
+"""Seconds of lag in which not even what lies in memory should be sent."""
+SHARES = {Rank.REPORTS: 0.5, Rank.CATALOGUE: 0.7, Rank.OWN: 0.8, Rank.CART: 0.9, Rank.VITAL: 1.0}
+"""Of the limit, that requests of a rank and those below it may fill."""
+PATIENCE = {Rank.REPORTS: 0.1, Rank.CATALOGUE: 0.1, Rank.OWN: 0.15, Rank.CART: 0.2, Rank.VITAL: EXTREME}
+"""Seconds of lag from which a rank is refused."""
+UNBOUNDED = 1 << 30
+
+
+class Shedder:
+    """One replica's. The limit grows by a tenth while it is used and latency is good, and shrinks by a fifth if not."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.limit, self.inside, self.lag = FIRST, 0, 0.0
+        self.refused: Counter[Rank] = Counter()
+        self._rooms = [UNBOUNDED] * len(Rank)
+        self._peak = self._left = 0
+        self._seconds = 0.0
+        self._arrange()
+
+    def enter(self, rank: Rank) -> bool:
+        """Whether a request may begin; it holds a place until `leave`."""
+        if self.inside >= self._rooms[rank]:
+            self.refused[rank] += 1
+            return False
+        self.inside += 1
+        if self.inside > self._peak:  # noqa: PLR1730  max() costs more than all the rest here
+            self._peak = self.inside
+        return True
+
+    def leave(self, seconds: float) -> None:
+        """It ended, and took so long."""
+        self.inside -= 1
+        self._seconds += seconds
+        self._left += 1
+        if self._left >= SAMPLE:
+            self._adapt()
+
+    def lagged(self, seconds: float) -> None:
+        """How late the loop, or a request that was just taken up, is."""
+        if seconds != self.lag:
+            self.lag = seconds
+            self._arrange()
+
+    @property
+    def extreme(self) -> bool:
+        """Whether the loop is so late that answers from memory had better be refused too."""
+        return self.lag > EXTREME
+
+    async def watch(self) -> None:
+        """Measure the loop's lag for ever."""
+        while True:
+            due = self._clock() + EVERY
+            await asyncio.sleep(EVERY)
+            self.lagged(max(0.0, self._clock() - due))
+
+    def _adapt(self) -> None:
+        mean = self._seconds / self._left
+        if mean > GOAL:
+            self.limit = max(SMALLEST, self.limit * 4 // 5)
+        elif self._peak >= SHARES[Rank.CATALOGUE] * self.limit:
+            self.limit = min(LARGEST, self.limit + max(1, self.limit // 10))
+        self._peak, self._left, self._seconds = self.inside, 0, 0.0
+        self._arrange()
+
+    def _arrange(self) -> None:
+        for rank, share in SHARES.items():
+            self._rooms[rank] = 0 if self.lag > PATIENCE[rank] else int(self.limit * share)
