@@ -15,6 +15,7 @@ from typing import Any, LiteralString, TypeVar
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
+from core import faultpoints
 from core.context import deadline, remaining
 from core.errors import UNAVAILABLE, Problem
 from core.resilience.breaker import Breaker, Open
@@ -85,6 +86,10 @@ class Db:
                 async with committed(connection):
                     yield tx
                     await tx.flush()
+                    if faultpoints.armed:
+                        await faultpoints.reach("db.before_commit", tx.about())
+                if faultpoints.armed:
+                    await faultpoints.reach("db.after_commit", tx.about())
         except BaseException as error:
             self._unwritten(began, error)
             raise
@@ -174,7 +179,11 @@ class Db:
         connection = self.pool.take() or await self._wait(began)
         limit = remaining(cap)
         try:
+            if faultpoints.armed:
+                await faultpoints.reach("db.before_statement", sql)
             got = await ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            if faultpoints.armed:
+                await faultpoints.reach("db.after_statement", sql)
         except Exception as error:
             connection.late = isinstance(error, TimeoutError) and limit >= TELLING
             answer = self._failed(connection, began, error)

@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
+from core import faultpoints
 from core.store.broadcast import Broadcasts, Handler
 from core.store.pipe import Pipe, RedisDown, RedisRefused, dial, dialler
 from core.tasks import Tasks
@@ -78,7 +79,12 @@ class Redis:
         """One command and its reply. Raises RedisDown within 50 ms, or RedisRefused if Redis refuses the command."""
         if self._pipe is None:
             raise RedisDown("not connected")
-        return await self._pipe.call(args)
+        if faultpoints.armed:
+            await faultpoints.reach("redis.before_call", str(args[0]))
+        reply = await self._pipe.call(args)
+        if faultpoints.armed:
+            await faultpoints.reach("redis.after_call", str(args[0]))
+        return reply
 
     def script(self, lua: bytes) -> "Script":
         """A Lua script, sent once per server and then named by its hash."""

@@ -75,6 +75,10 @@ class Tx:
         """Do something once the commit is certain, before the caller goes on. What must happen is an event instead."""
         self.callbacks.append(callback)
 
+    def about(self) -> str:
+        """The types of its events, for fault points."""
+        return " ".join(event.event_type for event in self.events)
+
     async def flush(self) -> None:
         """The kernel's, before the commit: write the outbox rows."""
         if self.failed:  # the COMMIT would be a silent ROLLBACK

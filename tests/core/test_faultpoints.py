@@ -23,12 +23,12 @@ async def test_a_point_that_is_not_armed_does_nothing() -> None:
 
 
 async def test_an_error_breaks_the_connection_where_the_word_fits() -> None:
-    faultpoints.arm(["db.after_command/orders.place=error"], "1")
+    faultpoints.arm(["db.after_statement/orders.place=error"], "1")
     assert faultpoints.armed
-    await faultpoints.reach("db.after_command", "SELECT carts.add_line($1)")
-    await faultpoints.reach("db.before_command", "SELECT orders.place($1)")
+    await faultpoints.reach("db.after_statement", "SELECT carts.add_line($1)")
+    await faultpoints.reach("db.before_statement", "SELECT orders.place($1)")
     with pytest.raises(ConnectionResetError):
-        await faultpoints.reach("db.after_command", "SELECT orders.place($1)")
+        await faultpoints.reach("db.after_statement", "SELECT orders.place($1)")
 
 
 async def test_a_delay_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_production_refuses_fault_points() -> None:
 
 
 async def test_a_struck_loop_goes_on() -> None:
-    faultpoints.arm(["redis.before_write=error"], "1")
+    faultpoints.arm(["redis.before_call=error"], "1")
     with pytest.raises(ConnectionResetError):
-        await faultpoints.reach("redis.before_write")
+        await faultpoints.reach("redis.before_call")
     await asyncio.sleep(0)
