@@ -3,7 +3,7 @@
 Inert unless the setting `faults.points` arms some, which production refuses. A call site is
 `if faultpoints.armed: await faultpoints.reach("db.before_commit")`: one look at a module's name when inert.
 
-    VURKSHA_FAULTS__POINTS="db.after_command/orders.place=crash:0.02,relay.after_publish=delay"
+    VURKSHA_FAULTS__POINTS="db.after_statement/orders.place=crash:0.02,relay.after_publish=delay"
 
 `point[/word]=fault[:chance]`: `word` must stand in what the call site is about (the SQL, the consumer); `chance` is
 between 0 and 1, which is what it is without.
@@ -19,17 +19,17 @@ from typing import NoReturn
 import attrs
 
 POINTS = (
-    "db.before_command",
-    "db.after_command",
+    "db.before_statement",
+    "db.after_statement",
     "db.before_commit",
     "db.after_commit",
     "relay.before_publish",
     "relay.after_publish",
     "inbox.before_done",
-    "redis.before_write",
-    "redis.after_write",
+    "redis.before_call",
+    "redis.after_call",
 )
-"""A command is one SQL function that changes things and commits by itself; a commit ends a transaction of several."""
+"""A statement here commits by itself, one SQL function that changes things; a commit ends a transaction of several."""
 FAULTS = ("crash", "doom", "error", "delay")
 """Kill -9 of itself; the same up to 20 ms later, amid what follows; a connection that breaks; a second's pause."""
 DOOM = 0.02

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import attrs
 
+from core import faultpoints
 from core.errors import Problem
 from core.events.outbox import OutboxRow, OutboxRows, Report
 from core.events.subscription import Subscription
@@ -72,7 +73,12 @@ class Leased:
         await self.transport.ready()
         batch = await self.rows.claim(limit)
         if batch:
-            await self.rows.settle(await self._delivered(batch))
+            if faultpoints.armed:
+                await faultpoints.reach("relay.before_publish")
+            report = await self._delivered(batch)
+            if faultpoints.armed:
+                await faultpoints.reach("relay.after_publish")
+            await self.rows.settle(report)
         return len(batch)
 
     async def _delivered(self, batch: Sequence[OutboxRow]) -> Report:
