@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -81,7 +82,7 @@ class App:
         self.keys = KeyRing(self.db, self.kernel.tokens)
         self.migrations = migrate.read(self.plugins.migration_folders())
         subscriptions = self.privacy.guarded(self.plugins.declared("subscriptions"))
-        self.delivery = Delivery(self.db, self.workers, subscriptions, settings.events)
+        self.delivery = Delivery(self.db, self.workers, subscriptions, settings.events, settings.rabbitmq)
         self.bus, self.relay = self.delivery.bus, self.delivery.relay
         own_jobs = [*housekeeping(self.db), *self.privacy.jobs()]
         self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *own_jobs])
@@ -216,13 +217,13 @@ class App:
         self.delivery.drain()
         self.jobs.close()
 
-    async def stop(self, finish: float = 5.0) -> None:
-        """Finish what is under way within `finish` seconds, then leave everything in reverse order."""
+    async def stop(self, finish: float = 5.0, closing: float = math.inf) -> None:
+        """Finish what is under way within `finish` seconds, then leave everything in reverse within `closing`."""
         self.drain()
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(finish)
-        await self._lifecycle.stop()
+        await self._lifecycle.stop(closing)
 
 
 def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
@@ -243,7 +244,7 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
         settings=settings,
         services=Services(),
         db=db,
-        breakers=Breakers(db.breaker, db.writes),
+        breakers=Breakers(db.breaker, db.writes, redis.breaker),
         redis=redis,
         cache=Cache(redis, tasks),
         tokens=TokenIssuer(

@@ -21,7 +21,7 @@ from core.store.embedded import Embedded, Servers
 from core.types import uuid7
 from tests import rabbit
 
-pytest_plugins = ["core.testing", "tests.people"]
+pytest_plugins = ["core.testing", "tests.people", "tests.transports"]
 
 NewDatabase = Callable[[], Awaitable[str]]
 MAY_BLOCK = (

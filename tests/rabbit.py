@@ -158,12 +158,16 @@ def shared(note: Path) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not note.exists():
             owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-            command = [sys.executable, "-m", "tests.rabbit", str(note), str(owner)]
-            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+            said = note.with_suffix(".log")
+            with said.open("wb") as log:  # by way of a shell that ends at once: nobody here is to wait for its end
+                subprocess.run(
+                    ["/bin/sh", "-c", 'exec "$@" &', "sh", sys.executable, "-m", "tests.rabbit", note, str(owner)],
+                    cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True,
+                )  # fmt: skip
             until = time.monotonic() + 2 * START
             while not note.exists():
-                if time.monotonic() > until:
-                    raise AssertionError("no RabbitMQ for the tests: see above")
+                if time.monotonic() > until or "Error" in said.read_text():
+                    raise AssertionError(f"no RabbitMQ for the tests: {said.read_text()}")
                 time.sleep(0.1)
     return note.read_text()
 

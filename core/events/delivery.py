@@ -1,43 +1,96 @@
-"""The delivery of events on one replica: relay, inbox worker, and what stands between them."""
+"""The delivery of events on one replica: relay, inbox worker, and the bridge between them where there is a broker."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from core.errors import Problem
 from core.events.bus import Bus
 from core.events.inbox import InboxRows
 from core.events.outbox import OutboxRows
-from core.events.relay import Relay, Straight
+from core.events.relay import Carrier, Leased, Relay, Straight
 from core.events.subscription import Subscription
-from core.settings import EventSettings
+from core.settings import EventSettings, RabbitmqSettings
 from core.store.db import Db
 from core.tasks import Tasks
+
+if TYPE_CHECKING:
+    from core.events.amqp.bridge import Bridge
+
+log = logging.getLogger("core.events")
+
+LOOK = 10.0
+"""Seconds between looks at the age of the oldest unpublished event."""
+LATE = 60.0
+"""Seconds of that age that are an alarm (RELIABILITY 4.6)."""
 
 
 class Delivery:
     """Owns the loops that carry events from commit to handler. `start` once the database is open."""
 
-    def __init__(self, db: Db, tasks: Tasks, subscriptions: Iterable[Subscription], events: EventSettings) -> None:
+    def __init__(
+        self,
+        db: Db,
+        tasks: Tasks,
+        subscriptions: Iterable[Subscription],
+        events: EventSettings,
+        rabbitmq: RabbitmqSettings,
+    ) -> None:
         """Every commit that writes events wakes the relay."""
         listed = list(subscriptions)
-        self._tasks = tasks
+        self._tasks, self._rows = tasks, OutboxRows(db)
+        self.oldest = 0.0
+        """Age in seconds of the oldest unpublished event, some seconds ago."""
         self.bus = Bus(InboxRows(db), tasks, listed, concurrency=events.concurrency, poll=events.poll)
-        self.relay = Relay(Straight(OutboxRows(db), listed, self.bus.poke), poll=events.poll)
+        self.bridge = self._bridge(db, listed, rabbitmq)
+        carrier: Carrier = Straight(self._rows, listed, self.bus.poke)
+        if self.bridge is not None:
+            carrier = Leased(self._rows, self.bridge.publisher)
+        self.relay = Relay(carrier, poll=events.poll)
         db.on_events = self.relay.poke
 
+    def _bridge(self, db: Db, listed: list[Subscription], rabbitmq: RabbitmqSettings) -> "Bridge | None":
+        if rabbitmq.url is None:
+            return None
+        from core.events.amqp.bridge import Bridge  # noqa: PLC0415  its library takes 0.3 s and 10 MB
+
+        return Bridge(rabbitmq.url, rabbitmq.prefix, listed, db, self.bus.poke)
+
     def start(self) -> None:
-        """Begin to claim."""
+        """Begin to claim and to consume."""
+        if self.bridge is not None:
+            self.bridge.start(self._tasks)
         self._tasks.forever("relay", self.relay.run)
         self._tasks.forever("bus", self.bus.run)
+        self._tasks.forever("outbox age", self._look)
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                self.oldest = await self._rows.oldest()
+            except Problem:
+                log.info("the outbox's age is unknown: the database is away")
+            if self.oldest > LATE:
+                log.error("ALARM: the oldest event has waited for %.0f s in the outbox", self.oldest)
+            await asyncio.sleep(LOOK)
 
     def drain(self) -> None:
-        """Claim no more; what runs goes on (RELIABILITY 4.10)."""
+        """Claim and consume no more; what runs goes on (RELIABILITY 4.10)."""
         self.relay.close()
         self.bus.close()
+        if self.bridge is not None:
+            self.bridge.drain()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch, a handler or a consumer is under way."""
+        return self.relay.busy or self.bus.busy or (self.bridge is not None and self.bridge.intake.busy)
 
     async def stop(self, budget: float) -> None:
-        """Claim no more, and let what runs come to its end for at most `budget` seconds."""
+        """Drain, and let what runs come to its end for at most `budget` seconds."""
         self.drain()
         clock = asyncio.get_running_loop().time
         until = clock() + budget
-        while (self.relay.busy or self.bus.busy) and clock() < until:  # noqa: ASYNC110  once, at the end of the process
+        while self.busy and clock() < until:  # noqa: ASYNC110  once, at the end of the process
             await asyncio.sleep(0.01)

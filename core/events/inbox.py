@@ -10,6 +10,7 @@ from uuid import UUID
 
 import attrs
 
+from core import faultpoints
 from core.events.outbox import run
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ UPDATE kernel.inbox SET attempts = attempts + 1, last_error = $4,
     next_attempt_at = now() + make_interval(secs => coalesce($5, 0))
 WHERE consumer = $1 AND event_id = $2 AND state = 'waiting' AND attempts = $3
 """
+# What arrived, in the order of arrival. A row that is there already came before; one without a place in our outbox,
+# because somebody else published it, gets the next.
+RECEIVE = """
+INSERT INTO kernel.inbox (consumer, event_id, seq, event_type, version, aggregate_type, aggregate_id, payload, metadata,
+    occurred_at)
+SELECT $1, t.event_id, coalesce(t.seq, nextval('kernel.outbox_seq_seq')), t.event_type, t.version, t.aggregate_type,
+    t.aggregate_id, t.payload::jsonb, t.metadata::jsonb, t.occurred_at
+FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::timestamptz[]) WITH ORDINALITY AS t (event_id, seq, event_type, version, aggregate_type, aggregate_id, payload,
+    metadata, occurred_at, place)
+ORDER BY t.place
+ON CONFLICT DO NOTHING
+"""
 # By outbox_unpublished and inbox_due.
 BUSY = """
 SELECT EXISTS (SELECT FROM kernel.outbox WHERE published_at IS NULL)
@@ -66,8 +80,23 @@ class InboxRow:
     attempts: int
 
 
+@attrs.frozen(kw_only=True)
+class Arrival:
+    """One event as it came from a broker. `payload` and `metadata` are JSON text; `seq` is its place in the outbox."""
+
+    event_id: UUID
+    seq: int | None
+    event_type: str
+    version: int
+    aggregate_type: str
+    aggregate_id: str
+    payload: str
+    metadata: str
+    occurred_at: "datetime"
+
+
 class InboxRows:
-    """All that the bus does with the inbox. Raises Problem when the database is away."""
+    """What bus and intake do with the inbox. Raises Problem when the database is away."""
 
     def __init__(self, db: "Db") -> None:
         self._db = db
@@ -86,11 +115,21 @@ class InboxRows:
             found = await tx.fetchrow(CLAIM, *key)
             yield tx, None if found is None else InboxRow(*found)
             if found is not None:
+                if faultpoints.armed:
+                    await faultpoints.reach("inbox.before_done", key[0])
                 await tx.execute(DONE, *key)
 
     async def failed(self, key: Key, attempts: int, error: str, pause: float | None) -> None:
         """Note the failure of the attempt after `attempts` others: again in `pause` seconds, or dead without one."""
         await run(self._db, FAILED, *key, attempts, error, pause)
+
+    async def receive(self, consumer: str, arrivals: Sequence[Arrival]) -> None:
+        """All of them or none, as one statement. Raises what the database says of values that it cannot hold."""
+        await run(self._db, RECEIVE, consumer, *map(list, zip(*map(attrs.astuple, arrivals), strict=True)))
+
+    async def reachable(self) -> bool:
+        """Whether the inbox can be written now."""
+        return await self._db.reachable()
 
     async def busy(self, names: Sequence[str]) -> bool:
         """Whether an event waits in the outbox, or a delivery to one of these, retries included."""

@@ -11,38 +11,10 @@ import pytest
 
 from core.app import App
 from core.settings import Settings
-from core.store import migrate
-from core.store.db import Db
-from core.store.pool import Pool
 from tests.conftest import NewDatabase
 from tests.core.harness import NewProbe, NewSettings, Probe, running, settings_of
 from tests.core.http.probe import ProbePlugin
 from tests.core.valkey import Valkey
-
-MIGRATIONS = Path("core/store/migrations")
-EMPTY = "TRUNCATE kernel.outbox, kernel.outbox_dead, kernel.inbox, kernel.dead_letters, kernel.operations"
-
-
-@pytest.fixture(scope="session")
-async def kernel_url(new_database: NewDatabase) -> str:
-    """A database that holds the kernel's schema only."""
-    url = await new_database()
-    await migrate.apply(url, migrate.read({"kernel": MIGRATIONS}))
-    return url
-
-
-@pytest.fixture
-async def kernel_db(kernel_url: str) -> AsyncIterator[Db]:
-    """Empty tables, and a pool of twelve."""
-    pool = Pool(kernel_url, size=12, warm=1, connect=2, server={"lock_timeout": "800ms"})
-    await pool.open()
-    db = Db(pool)
-    async with db.connection() as connection:
-        await connection.execute(EMPTY)
-    yield db
-    assert pool.free == pool.opened, "a connection was not given back"
-    await pool.close()
-    assert pool.opened == 0
 
 
 @pytest.fixture
