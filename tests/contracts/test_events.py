@@ -17,7 +17,7 @@ from tests.contracts import shapes
 from tests.contracts.shapes import Reader, filled, key, many, word
 from tests.contracts.world import HOME, World
 from tests.journeys.dart import fields, flag, mapping, maybe, moment, number, text, whole
-from tests.people import Customer, NewCustomer
+from tests.people import Customer, NewCustomer, sign_in
 from tests.plugins.product.shelf import new_shelf
 
 WAIT = 20.0
@@ -34,6 +34,7 @@ PAYLOADS: Mapping[str, Reader] = {
     "user.created": fields(userId=key, phoneNumber=filled, createdAt=moment),
     "user.updated": fields(userId=key, changes=mapping, updatedAt=moment),
     "user.deleted": fields(userId=key, deletedAt=moment),
+    "user.restored": fields(userId=key, restoredAt=moment),
     "order.created": of_order(
         items=many(fields(productId=key, quantity=whole, price=number)), totalAmount=number, deliveryAddress=filled
     ),
@@ -120,6 +121,8 @@ async def test_a_user_is_created_updated_and_deleted(app: TestApp, customer: Cus
     await app.delete("/users/me", as_=customer)
     found = await events(app, customer.user_id)
     assert types(found) == ["user.created", "user.updated", "user.deleted"]
+    await sign_in(app, customer.phone)
+    assert types(await events(app, customer.user_id))[3:] == ["user.restored"]
     assert found[0]["payload"]["phoneNumber"] == customer.full_phone
     assert found[1]["payload"]["changes"] == {"name": "Asha Rao"}
     assert {event["metadata"]["userId"] for event in found} == {str(customer.user_id)}

@@ -15,7 +15,7 @@ from tests.contracts.world import HOME, World
 from tests.people import NewCustomer, new_phone
 
 VALUE = re.compile(r"\{(\w+)(?::\w+)?\}")
-OWNED = {"address_id", "order_id", "id"}
+OWNED = {"address_id", "order_id", "export_id", "id"}
 """Path values that name what only its owner may know of."""
 UNKNOWN_IS_FINE = {"product_id", "token"}
 """Path values of which one that names nothing may be removed all the same."""

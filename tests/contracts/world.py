@@ -64,6 +64,7 @@ async def settled(app: TestApp, customer: Customer, admin: Customer) -> World:
     order = (await post("/orders", {"items": [line], "addressId": address["id"], "paymentMethod": "COD"}))["order"]
     await post("/cart/items", line)
     await post("/notifications/devices", {"token": device, "platform": "web"})
+    export = (await post("/users/me/export", {}))["export"]
     entry = await first_notification(app, customer)
     known = {
         "user_id": str(customer.user_id),
@@ -73,5 +74,6 @@ async def settled(app: TestApp, customer: Customer, admin: Customer) -> World:
         "slug": f"c-{shelf.id}",
         "id": entry,
         "token": device,
+        "export_id": export["id"],
     }
     return World(customer=customer, admin=admin, product=product, known=known)
