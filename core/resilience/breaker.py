@@ -126,10 +126,11 @@ class Breaker:
                 self._half_open(now)
             self._count(now)
 
-    def trip(self) -> None:
-        """Open at once: somebody who watches knows that the dependency is away."""
+    def trip(self, *, seen: bool = True) -> None:
+        """Open at once: the dependency is known to be away. `seen`: a probe knows, and so may say when that is over."""
         now = self._clock()
-        self._seen, self._probed = True, now
+        if seen:
+            self._seen, self._probed = True, now
         if self.state is not State.OPEN:
             self._open(now)
 

@@ -71,9 +71,16 @@ def dialler(url: str) -> Callable[[], Wire]:
 async def dial(make: Callable[[], Wire], limit: float) -> Wire:
     """A connection that answered a PING within `limit` seconds, or RedisDown: a hung server still takes sockets."""
     wire = make()
+    await ask(wire, limit, first=True)
+    return wire
+
+
+async def ask(wire: Wire, limit: float, *, first: bool = False) -> None:
+    """A PING and its answer, and a connection before it for the first; else RedisDown, and the wire is closed."""
     try:
         async with asyncio.timeout(limit):
-            await wire.connect()
+            if first:
+                await wire.connect()
             await wire.send_packed_command(pack(b"PING"), check_health=False)
             await wire.read_response(disable_decoding=True, timeout=math.inf)
     except (RedisError, OSError, TimeoutError) as error:
@@ -82,15 +89,14 @@ async def dial(make: Callable[[], Wire], limit: float) -> Wire:
     except BaseException:
         await wire.disconnect(nowait=True)
         raise
-    return wire
 
 
 class Pipe:
     """A live connection. The first time-out or break ends it, and with it every caller that waits."""
 
-    def __init__(self, wire: Wire, *, limit: float, most: int) -> None:
-        """`limit` seconds for a reply; at most `most` callers may wait."""
-        self._wire, self._limit, self._most = wire, limit, most
+    def __init__(self, wire: Wire, *, limit: float, most: int, on_hung: Callable[[], None] = lambda: None) -> None:
+        """`limit` seconds for a reply, else `on_hung` is called; at most `most` callers may wait."""
+        self._wire, self._limit, self._most, self._on_hung = wire, limit, most, on_hung
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._out: list[bytes] = []
@@ -123,6 +129,7 @@ class Pipe:
         elif hops:
             self._sweep = self._loop.call_soon(self._check, hops - 1)
         else:
+            self._on_hung()
             self._break("no answer in time")
 
     def _break(self, reason: str) -> None:

@@ -1,8 +1,8 @@
 """Redis as the process sees it: fast while it is there, an exception within 50 ms when it is not, no wait after that.
 
 `call` raises RedisDown while Redis is away or hung; the caller goes on without it. The first caller of a hung Redis
-waits out its 50 ms, whoever comes later is told at once, and a background probe every 500 ms finds it again
-(RELIABILITY 2 and 3).
+waits out its 50 ms, which opens the breaker at once: a slow call is one that is over its time. Whoever comes later is
+told without a wait, and a background probe every 500 ms finds it again (RELIABILITY 2 and 3).
 """
 
 import asyncio
@@ -15,8 +15,9 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisError
 
 from core import faultpoints
+from core.resilience.breaker import PROBE_EVERY, Breaker, Open, State
 from core.store.broadcast import Broadcasts, Handler
-from core.store.pipe import Pipe, RedisDown, RedisRefused, dial, dialler
+from core.store.pipe import Pipe, RedisDown, RedisRefused, Wire, ask, dial, dialler
 from core.tasks import Tasks
 
 __all__ = ["Redis", "RedisDown", "RedisRefused", "Script"]
@@ -24,7 +25,6 @@ __all__ = ["Redis", "RedisDown", "RedisRefused", "Script"]
 log = logging.getLogger("core.redis")
 
 CONNECT = COMMAND = 0.05
-PROBE = 0.5
 """Seconds (RELIABILITY 3)."""
 MOST_WAITING = 5_000
 STOP = 1.0
@@ -40,7 +40,7 @@ class Redis:
         prefix: bytes = b"",
         connect: float = CONNECT,
         command: float = COMMAND,
-        probe: float = PROBE,
+        probe: float = PROBE_EVERY,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         """`prefix` keeps the keys and channels of several apps on one server apart. Times are in seconds."""
@@ -48,6 +48,7 @@ class Redis:
         self._make = dialler(url)
         self._connect, self._command, self._probe, self._most = connect, command, probe, most_waiting
         self._broadcasts = Broadcasts(self._make, connect=connect)
+        self.breaker = Breaker("redis", slow=command)
         self._tasks: Tasks | None = None
         self._pipe: Pipe | None = None
         self._tried = asyncio.Event()
@@ -105,21 +106,50 @@ class Redis:
         """Hold one connection for commands."""
         while True:
             try:
-                wire = await dial(self._make, self._connect)
-            except RedisDown as down:
+                wire = await self._reach()
+            except (RedisDown, Open) as down:
                 log.debug("no redis: %s", down)
-                self._tried.set()
-                await asyncio.sleep(self._pause())
-                continue
-            self._pipe = Pipe(wire, limit=self._command, most=self._most)
-            log.info("redis is there")
+            else:
+                await self._serve(wire)
             self._tried.set()
-            try:
-                reason = await self._pipe.run()
-            finally:
-                self._pipe = None
-            log.warning("redis is gone: %s", reason)
             await asyncio.sleep(self._pause())
+
+    async def _reach(self) -> Wire:
+        """A connection that answers, once the breaker is closed; raises RedisDown or Open."""
+        try:
+            wire = await dial(self._make, self._connect)
+        except RedisDown:
+            self.breaker.trip()
+            self.breaker.probed(ok=False)
+            raise
+        self.breaker.probed(ok=True)
+        while self.breaker.state is not State.CLOSED:
+            try:
+                began = self.breaker.enter()
+            except Open:  # it answers probes, but the last command was not answered in time
+                await wire.disconnect(nowait=True)
+                raise
+            try:
+                await ask(wire, self._command)
+            except BaseException:
+                self.breaker.failed(began)
+                raise
+            self.breaker.succeeded(began)
+        return wire
+
+    async def _serve(self, wire: Wire) -> None:
+        """Take commands until the connection breaks."""
+        self._pipe = Pipe(wire, limit=self._command, most=self._most, on_hung=self._hung)
+        log.info("redis is there")
+        self._tried.set()
+        try:
+            reason = await self._pipe.run()
+        finally:
+            self._pipe = None
+        log.warning("redis is gone: %s", reason)
+
+    def _hung(self) -> None:
+        self.breaker.trip(seen=False)
 
     async def _hear(self) -> None:
         """Hold one connection for broadcasts."""

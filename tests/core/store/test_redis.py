@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from core.resilience.breaker import State
 from core.store.pipe import pack
 from core.store.redis import Redis, RedisDown, RedisRefused
 from tests.core.valkey import Valkey
@@ -93,7 +94,8 @@ async def test_a_hung_server_costs_the_first_callers_55_ms_and_nobody_after_them
     server.freeze()
     try:
         waits = await asyncio.gather(*(refused(redis, b"PING") for _ in range(50)))
-        assert 0.045 < max(waits) <= 0.055 + 0.01  # the second is for this machine, not for the promise
+        assert 0.045 < max(waits) <= 0.055 * 3  # a busy machine's, not the promise's
+        assert redis.breaker.state is State.OPEN
         for _ in range(40):
             assert await refused(redis, b"PING") < 0.005
             await asyncio.sleep(
@@ -102,6 +104,23 @@ async def test_a_hung_server_costs_the_first_callers_55_ms_and_nobody_after_them
     finally:
         server.thaw()
     await until(lambda: redis.connected)
+    assert await redis.call(b"ECHO", b"back") == b"back"
+
+
+async def test_a_server_that_answers_probes_but_no_commands_costs_its_time_once_a_breaker_period(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    periods: list[float] = []
+    for expected in (1.0, 2.0):
+        began = time.monotonic()
+        assert await refused(redis, b"BLPOP", b"nothing", b"0.4") > 0.045
+        assert redis.breaker.state is State.OPEN
+        while not redis.connected:
+            assert await refused(redis, b"PING") < 0.02
+            await asyncio.sleep(0.01)
+        periods.append(time.monotonic() - began)
+        assert 0.8 * expected <= periods[-1] < 0.8 * expected + 1.5
+    assert redis.breaker.state is State.CLOSED
     assert await redis.call(b"ECHO", b"back") == b"back"
 
 
