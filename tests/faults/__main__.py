@@ -8,6 +8,8 @@ import uvloop
 
 from tests.faults.matrix import run_matrix
 from tests.faults.scenarios.book import ELSEWHERE, SCENARIOS
+from tests.faults.soak import soak
+from tests.faults.sweep import sweep
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -44,6 +46,25 @@ def quick(seed: int, out: Path) -> None:
     """The scenarios that also run in the test suite: under five minutes."""
     chosen = [one for one in SCENARIOS.values() if one.quick]
     sys.exit(uvloop.run(run_matrix(chosen, seed=seed, out=out, strict=False)))
+
+
+@program.command("sweep")
+@click.option("--operations", default=100_000, show_default=True, help="In all, with those of earlier runs.")
+@click.option("--seed", default=1, show_default=True, help="Of the first round; each further round has the next.")
+@click.option("--only", metavar="PART", help="Points whose name has this part.")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+def sweep_command(operations: int, seed: int, only: str | None, out: Path) -> None:
+    """Hit every fault point with crash, doom, error and delay. Goes on where an earlier run ended."""
+    sys.exit(int(uvloop.run(sweep(operations, seed, only, out)) > 0))
+
+
+@program.command("soak")
+@click.argument("minutes", type=float)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+def soak_command(minutes: float, seed: int, out: Path) -> None:
+    """Load for so many MINUTES with a fault in each, and watch what every replica holds."""
+    sys.exit(int(uvloop.run(soak(minutes, seed, out)) > 0))
 
 
 if __name__ == "__main__":

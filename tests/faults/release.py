@@ -31,4 +31,8 @@ def prepared(folder: Path) -> dict[str, str]:
     shutil.copytree(ROOT / "config", config)
     base = config / "base.toml"
     base.write_text(re.sub(r"^plugins = \[(.*)\]", r'plugins = [\1, "release"]', base.read_text(), flags=re.MULTILINE))
-    return {"VURKSHA_CONFIG_DIR": str(config), "PYTHONPATH": f"{package.parent}:{ROOT}"}
+    return {
+        "VURKSHA_CONFIG_DIR": str(config),
+        "VURKSHA_DEPLOY__RELEASE": "next",
+        "PYTHONPATH": f"{package.parent}:{ROOT}",
+    }

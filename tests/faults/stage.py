@@ -156,18 +156,18 @@ async def play(scenario: Scenario, seed: int, keep: Path | None = None) -> Playe
             await asyncio.gather(guard, return_exceptions=True)
         lines = read_records(records)
         stage.measures += [found for one in stage.judge_measures if (found := one(lines)) is not None]
-        lag = await _quiet(stage)
-        violations = await _judged(world, lines, listed)
+        lag = await quiet(stage)
+        violations = await judged(world, lines, listed)
         if stage.wrong:
             violations["scenario"] = stage.wrong
         if keep is not None and violations:
-            _keep(world, keep / scenario.name)
+            keep_logs(world, keep / scenario.name)
     return Played(
         scenario=scenario, stage=stage, records=lines, violations=violations, lag=lag, seconds=time.monotonic() - began
     )
 
 
-async def _quiet(stage: Stage) -> float:
+async def quiet(stage: Stage) -> float:
     """Wait until every event was handled; how late the latest was."""
     server = stage.world.cluster.primary
     began = time.monotonic()
@@ -183,9 +183,10 @@ async def _quiet(stage: Stage) -> float:
     return float(lag)
 
 
-async def _judged(
+async def judged(
     world: World, records: Sequence[Mapping[str, Any]], listed: Sequence[tuple[str, str]]
 ) -> dict[str, list[str]]:
+    """The violations of every rule, by its name."""
     db = await asyncpg.connect(world.cluster.primary.url("postgres"))
     logs = [replica.child.log for replica in world.replicas.values()]
     try:
@@ -195,7 +196,8 @@ async def _judged(
             await db.close()
 
 
-def _keep(world: World, place: Path) -> None:
+def keep_logs(world: World, place: Path) -> None:
+    """Copy what tells of a violation to where it outlives the world."""
     place.mkdir(parents=True, exist_ok=True)
     for file in (*world.folder.glob("*.log"), *world.folder.glob("*.jsonl")):
         (place / file.name).write_bytes(file.read_bytes())

@@ -52,7 +52,9 @@ class Options:
     clocks: bool = False
     """Replicas read their clock through libfaketime, which a scenario then moves."""
     settings: Mapping[str, str] = attrs.field(factory=dict)
-    """Further environment names for each replica."""
+    """Further environment names for every program."""
+    armed: Mapping[str, str] = attrs.field(factory=dict)
+    """The same for replicas only."""
 
 
 class Replica:
@@ -196,7 +198,7 @@ class World:
             store: await stack.enter_async_context(FaultProxy("127.0.0.1", port).running())
             for store, port in targets.items()
         }
-        env = self.environment()
+        env = {**self.environment(), **self.options.armed}
         env["DATABASE_URL"] = f"postgresql://shop@127.0.0.1:{proxies['postgres'].port}/shop"
         env["REDIS_URL"] = f"redis://127.0.0.1:{proxies['redis'].port}/0"
         if self._broker:

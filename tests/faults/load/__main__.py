@@ -19,7 +19,7 @@ from tests.faults.load.customer import Customer, Shop
 
 KINDS = ("browser", "visitor", "buyer", "buyer", "buyer", "buyer")
 """How customers are dealt out: those who meet an outage wait in their repeats and must not keep others from asking."""
-FINISH = 12.0
+FINISH = 20.0
 """Seconds for what is under way at the end."""
 
 
@@ -76,7 +76,7 @@ class Load:
             await asyncio.sleep(max(0.0, spare))
 
     def _customer(self, number: int, session: aiohttp.ClientSession, shop: Shop, chance: random.Random) -> Customer:
-        return Customer(number, Client(self._url, session, self.record, self._stop.is_set), shop, chance)
+        return Customer(number, Client(self._url, session, self.record), shop, chance)
 
     @staticmethod
     def _choice(kind: str, who: Customer, chance: random.Random) -> Callable[[], Awaitable[object]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -87,8 +86,8 @@ def kind_of(status: int, headers: Any, body: Any) -> str:
 class Client:
     """One device's connection to the shop. `record` is called once per attempt."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, record: Record, stop: Callable[[], bool]) -> None:
-        self._url, self._session, self._record, self._stopping = url, session, record, stop
+    def __init__(self, url: str, session: aiohttp.ClientSession, record: Record) -> None:
+        self._url, self._session, self._record = url, session, record
         self.token = ""
 
     async def call(
@@ -100,7 +99,7 @@ class Client:
         for number, pause in enumerate((*PAUSES, None), 1):
             status, kind, content = await self._attempt(path, method, where, body, key, number)
             kinds.append(kind)
-            if 0 < status < 500 or pause is None or not retry or self._stopping():
+            if 0 < status < 500 or pause is None or not retry:
                 return Answer(
                     status=status,
                     kind=kind,

@@ -43,6 +43,8 @@ class Belief:
 
     cart: dict[str, int] | None = attrs.field(factory=dict)
     """Product to quantity; None while an unclear answer leaves it open."""
+    haunted: set[str] = attrs.field(factory=set)
+    """Products whose addition was never answered: without a key it may take effect whenever its replica wakes."""
     orders: list[str] = attrs.field(factory=list)
     cancelled: set[str] = attrs.field(factory=set)
 
@@ -176,9 +178,12 @@ class Customer:
         if not got.ok:
             return
         found = {item["productId"]: item["quantity"] for item in got.data["cart"]["items"]}
-        if self._belief.cart is not None and found != self._belief.cart:
+        if self._belief.cart is not None and self._sure(found) != self._sure(self._belief.cart):
             self._wrong("own-writes", f"the cart holds {found}, not {self._belief.cart}")
         self._belief.cart = found
+
+    def _sure(self, cart: dict[str, int]) -> dict[str, int]:
+        return {product: pieces for product, pieces in cart.items() if product not in self._belief.haunted}
 
     # -- changing
 
@@ -201,6 +206,7 @@ class Customer:
             got = await self._client.call("K", "POST", "/cart/items", line)
             if got.unclear:  # the app sends no key with it: a lost answer may have been a success
                 self._belief.cart = None
+                self._belief.haunted.add(product)
         self._done("K cart", got, user=self.user)
         if self._belief.cart is None:
             return

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.faults.postgres import Server
 from tests.faults.proxy import Mode
 from tests.faults.scenarios.common import ALL_OK, first_success, last_failure, row, slowest
 from tests.faults.stage import Scenario, Stage
@@ -114,23 +115,29 @@ def _fill(ballast: Path) -> None:
 
 
 async def exhausted(stage: Stage) -> None:
-    """Somebody else takes every connection there is, and half of the shop's are lost."""
+    """Somebody else takes every connection there is; then half of the shop's are lost, and taken as well."""
     server, held = stage.world.cluster.primary, list[asyncpg.Connection]()
     stage.broken()
+    await _take(server, held, 3.0)
     await server.ask(
         "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid, row_number() OVER (ORDER BY pid) AS n"
-        " FROM pg_stat_activity WHERE usename = 'shop') s WHERE n % 2 = 0"
+        " FROM pg_stat_activity WHERE usename = 'shop' AND application_name <> 'stranger') s WHERE n % 2 = 0"
     )
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            held.append(await asyncpg.connect(server.url(), timeout=2))
-        except (OSError, asyncpg.PostgresError):
-            await asyncio.sleep(0.2)
+    await _take(server, held, 9.0)
     for connection in held:
         connection.terminate()
     stage.healed()
     stage.measure("connections taken", len(held), unit="")
+
+
+async def _take(server: Server, held: list[asyncpg.Connection], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            stranger = {"application_name": "stranger"}
+            held.append(await asyncpg.connect(server.url(), timeout=2, server_settings=stranger))
+        except (OSError, asyncpg.PostgresError):
+            await asyncio.sleep(0.01)
 
 
 async def standby_gone(stage: Stage) -> None:

@@ -1,0 +1,176 @@
+"""The soak: mixed load for as long as wanted, a fault every minute, and what each replica holds meanwhile."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import attrs
+import click
+
+from tests.faults.never.book import pairs
+from tests.faults.never.rules import read_records
+from tests.faults.proxy import Line, Mode
+from tests.faults.soak_page import page
+from tests.faults.stage import Stage, judged, keep_logs, loaded, quiet
+from tests.faults.world import Options, Replica, World, opened
+
+EVERY = 60.0
+"""Seconds from one fault to the next."""
+SAMPLE = 5.0
+RATE, CUSTOMERS = 60.0, 60
+
+
+@attrs.frozen(kw_only=True)
+class Sample:
+    """What one process holds: bytes, and numbers of descriptors, threads and established TCP connections."""
+
+    at: float
+    pid: int
+    memory: int
+    descriptors: int
+    threads: int
+    connections: int
+
+
+async def _kill_a_replica(world: World, chance: random.Random) -> None:
+    replica = world.replicas[chance.choice(("one", "two"))]  # the third lives on, so that its memory tells something
+    replica.child.kill()
+    await asyncio.sleep(3)
+    replica.child.start()
+
+
+async def _stop_a_replica(world: World, chance: random.Random) -> None:
+    replica = world.replicas[chance.choice(tuple(world.replicas))]
+    replica.child.signal(signal.SIGSTOP)
+    await asyncio.sleep(6)
+    replica.child.signal(signal.SIGCONT)
+
+
+async def _kill_redis(world: World, _: random.Random) -> None:
+    world.redis.child.kill()
+    await asyncio.sleep(5)
+    await world.redis.start()
+
+
+async def _freeze_redis(world: World, _: random.Random) -> None:
+    world.redis.child.signal(signal.SIGSTOP)
+    await asyncio.sleep(8)
+    world.redis.child.signal(signal.SIGCONT)
+
+
+async def _kill_rabbit(world: World, _: random.Random) -> None:
+    await world.broker.kill()
+    await asyncio.sleep(8)
+    await world.broker.start()
+
+
+async def _freeze_postgres(world: World, _: random.Random) -> None:
+    world.cluster.primary.freeze()
+    await asyncio.sleep(4)
+    world.cluster.primary.thaw()
+
+
+async def _drop_connections(world: World, chance: random.Random) -> None:
+    for proxy in world.proxies(chance.choice(("postgres", "redis", "rabbit"))):
+        proxy.drop()
+
+
+async def _slow_lines(world: World, chance: random.Random) -> None:
+    """Late, sliced or cut bytes between one replica and one store."""
+    replica: Replica = world.replicas[chance.choice(tuple(world.replicas))]
+    proxy = replica.proxies[chance.choice(("postgres", "redis", "rabbit"))]
+    proxy.line = chance.choice((Line(latency=0.02), Line(slice=7), Line(cut=20_000)))
+    proxy.drop()
+    await asyncio.sleep(10)
+    proxy.line = Line()
+    proxy.drop()
+
+
+async def _cut_off(world: World, chance: random.Random) -> None:
+    """One replica and one store lose sight of each other."""
+    replica: Replica = world.replicas[chance.choice(tuple(world.replicas))]
+    proxy = replica.proxies[chance.choice(("postgres", "redis", "rabbit"))]
+    await proxy.become(chance.choice((Mode.BLACKHOLE, Mode.REFUSE, Mode.RESET)))
+    await asyncio.sleep(10)
+    await proxy.become(Mode.PASS)
+    proxy.drop()
+
+
+FAULTS: Mapping[str, Callable[[World, random.Random], Awaitable[None]]] = {
+    "a replica is killed": _kill_a_replica,
+    "a replica stops for 6 s": _stop_a_replica,
+    "Redis is killed": _kill_redis,
+    "Redis hangs for 8 s": _freeze_redis,
+    "RabbitMQ is killed": _kill_rabbit,
+    "PostgreSQL hangs for 4 s": _freeze_postgres,
+    "all connections to a store break": _drop_connections,
+    "one line is slow, sliced or cut": _slow_lines,
+    "a replica is cut off from a store": _cut_off,
+}
+
+
+async def soak(minutes: float, seed: int, out: Path) -> int:
+    """How many rules were broken."""
+    chance, listed = random.Random(seed), pairs()
+    samples: dict[str, list[Sample]] = {}
+    suffered: list[tuple[float, str]] = []
+    began = time.time()
+    async with opened(Options(rabbit=True)) as world:
+        guard = asyncio.create_task(world.cluster.guard())
+        sampler = asyncio.create_task(_sample(world, samples))
+        try:
+            async with loaded(world, rate=RATE, customers=CUSTOMERS, seed=seed) as records:
+                await _suffer(world, chance, began + minutes * 60, suffered)
+                await asyncio.sleep(15)
+        finally:
+            for task in (guard, sampler):
+                task.cancel()
+            await asyncio.gather(guard, sampler, return_exceptions=True)
+        lines = read_records(records)
+        await quiet(Stage(world, records))
+        violations = await judged(world, lines, listed)
+        if violations:
+            keep_logs(world, out / "logs" / "soak")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "soak.html").write_text(page(samples, suffered, violations, lines, seed))
+    for name, wrong in violations.items():
+        click.secho(f"! {name}: {len(wrong)}, such as {wrong[0]}", fg="red")
+    click.echo(f"{time.time() - began:.0f} s, {len(suffered)} faults, seed {seed}: {out / 'soak.html'}")
+    return len(violations)
+
+
+async def _suffer(world: World, chance: random.Random, end: float, suffered: list[tuple[float, str]]) -> None:
+    names: list[str] = []
+    while time.time() < end:
+        names = names or chance.sample(tuple(FAULTS), len(FAULTS))  # each comes before any comes again
+        name, next_one = names.pop(), time.time() + EVERY
+        suffered.append((time.time(), name))
+        click.echo(f"  {max(0, end - time.time()) / 60:5.1f} min left: {name}")
+        await FAULTS[name](world, chance)
+        await asyncio.sleep(max(0.0, min(next_one, end) - time.time()))
+
+
+async def _sample(world: World, samples: dict[str, list[Sample]]) -> None:
+    while True:
+        for name, replica in world.replicas.items():
+            if replica.child.running and (found := _look(replica.child.pid)) is not None:
+                samples.setdefault(name, []).append(found)
+        await asyncio.sleep(SAMPLE)
+
+
+def _look(pid: int) -> Sample | None:
+    place = Path(f"/proc/{pid}")
+    try:
+        status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
+        sockets = {str(link.readlink()) for link in (place / "fd").iterdir()}
+        rows = [line.split() for line in (place / "net/tcp").read_text().splitlines()[1:]]
+    except OSError:
+        return None
+    held = sum(f"socket:[{row[9]}]" in sockets for row in rows if row[3] == "01")
+    return Sample(
+        at=time.time(), pid=pid, memory=int(status["VmRSS"].split()[0]) * 1024, descriptors=len(sockets),
+        threads=int(status["Threads"]), connections=held,
+    )  # fmt: skip
