@@ -1,9 +1,8 @@
 """`vurksha privacy`: requests of people about their data, as an operator sees and answers them."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -83,13 +82,13 @@ async def show(desk: Desk, limit: int) -> None:
     )
 
 
-async def export(desk: Desk, who: str, write: Callable[[str], None]) -> None:
+async def export(desk: Desk, who: str, give: Callable[[str], None]) -> None:
     """`export`. The act is noted before its outcome leaves the process."""
     user_id = await desk.whom(desk.db, who)
     text = await desk.privacy.export(user_id)
     async with desk.db.transaction() as tx:
         await note(tx, "export", user_id)
-    write(text)
+    give(text)
 
 
 def write_private(output: Path, text: str) -> None:
@@ -140,11 +139,11 @@ def read_ledger(file: Path) -> list[tuple[UUID, datetime]]:
         raise click.ClickException(f"{file} is not what `vurksha privacy ledger` prints") from None
 
 
-async def reapply(desk: Desk, kernel: "Kernel", file: Path | None) -> None:
+async def reapply(desk: Desk, kernel: "Kernel", entries: Collection[tuple[UUID, datetime]]) -> None:
     """`reapply`. Redis is needed too: a copy there may have come back as well."""
     erasures = desk.privacy.erasures
     async with desk.db.transaction() as tx:
-        entered = await erasures.enter(tx, read_ledger(file) if file else [])
+        entered = await erasures.enter(tx, entries)
         again = await erasures.reapply(tx)
         details = {"entered": entered, "erased": again}
         await audit.record(tx, actor=audit.operator(), action="privacy.reapply", subject="ledger", details=details)
@@ -181,8 +180,12 @@ def privacy_command(on_kernel: OnKernel) -> click.Group:  # noqa: C901  one func
     @click.option("--output", type=click.Path(path_type=Path), help="A file, readable by you alone.")
     def export_(user: str, output: Path | None) -> None:
         """Write everything that is USER's as one JSON document."""
-        write = click.echo if output is None else partial(write_private, output)
-        at_desk(lambda desk: export(desk, user, write))
+        made: list[str] = []
+        at_desk(lambda desk: export(desk, user, made.append))
+        if output is None:
+            click.echo(made[0])
+        else:
+            write_private(output, made[0])
 
     @privacy.command("erase", epilog="Example: vurksha privacy erase 9876543210")
     @click.argument("user")
@@ -209,6 +212,7 @@ def privacy_command(on_kernel: OnKernel) -> click.Group:  # noqa: C901  one func
 
         FILE is a newer copy of the ledger than the backup has.
         """
-        on_kernel(lambda kernel: reapply(Desk.of(kernel), kernel, file))
+        entries = read_ledger(file) if file else []
+        on_kernel(lambda kernel: reapply(Desk.of(kernel), kernel, entries))
 
     return privacy

@@ -90,7 +90,7 @@ async def aside(app: TestApp, customer: Customer) -> dict[str, list[str]]:
     for table in [row["name"] for row in await app.db.fetch(TABLES)]:
         if table.startswith("kernel.") and table not in ("kernel.operations", "kernel.exports"):
             continue
-        sql = f"SELECT to_jsonb(t)::text AS row FROM {table} t WHERE t::text LIKE $1 OR t::text LIKE $2"  # noqa: S608
+        sql = f"SELECT to_jsonb(t)::text AS row FROM {table} t WHERE t::text LIKE $1 OR t::text LIKE $2"
         found = await app.db.fetch(sql, f"%{customer.user_id}%", f"%{customer.phone}%")  # type: ignore[arg-type]
         if found:
             rows[table] = [row["row"] for row in found]
@@ -111,7 +111,7 @@ async def put_back(app: TestApp, rows: dict[str, list[str]]) -> None:
                     await tx.execute(back, UUID(orjson.loads(row)["id"]), row)
                 continue
             sql = (
-                f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM "  # noqa: S608
+                f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM "
                 f"jsonb_populate_recordset(NULL::{table}, $1::text::jsonb) ON CONFLICT DO NOTHING"
             )
             if table != "carts.carts":
