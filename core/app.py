@@ -35,6 +35,7 @@ from core.plugins import Plugins
 from core.presence import Presence
 from core.privacy.work import PRIVACY, Privacy
 from core.resilience.breaker import Breakers
+from core.resilience.shares import Shares
 from core.services import Provided, Services
 from core.settings import Settings
 from core.store import migrate
@@ -92,6 +93,7 @@ class App:
         declared = self.plugins.declared("routes")
         self.routes = [one for one in declared if isinstance(one, Route)]
         pieces = self._pieces()
+        self.shares = Shares(self.redis, (pieces.users, pieces.addresses))
         self.entry = Entry(
             self._table(declared, pieces), pieces, Cors(settings.http.cors_origins), settings.http.trusted_proxies
         )
@@ -113,6 +115,7 @@ class App:
             clockwork=self.clockwork,
             log=self.log,
             memory=Memory(self.clockwork),
+            shedder=kernel.shedder,
             max_body=http.max_body,
         )
 
@@ -174,6 +177,8 @@ class App:
     @asynccontextmanager
     async def _redis(self) -> AsyncIterator[None]:
         await self.redis.open()
+        for name, loop in (("limits", self.shares.run), ("loop lag", self.kernel.shedder.watch)):
+            self.tasks.forever(name, loop, silence=SILENCE)
         try:
             yield
         finally:
@@ -183,7 +188,7 @@ class App:
     async def _postgres(self) -> AsyncIterator[None]:
         """Wait, unready, until the database is there and migrated far enough and the other replicas agree."""
         await self.presence.admitted(self.db.pool.open)
-        self.tasks.forever("postgres watch", self.db.watch.run)
+        self.tasks.forever("postgres watch", self.db.watch.run, silence=SILENCE)
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ import attrs
 
 from core.auth import TokenIssuer
 from core.resilience.breaker import Breakers
+from core.resilience.shedding import Shedder
 from core.services import Services
 from core.settings import Settings
 from core.store.cache import Cache
@@ -45,6 +46,7 @@ class Kernel:
     tokens: TokenIssuer
     breakers: Breakers = attrs.field(factory=Breakers)
     """Of what this replica depends on; a plugin adds those of its own providers."""
+    shedder: Shedder = attrs.field(factory=Shedder)
 
     @property
     def data_dir(self) -> Path:

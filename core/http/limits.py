@@ -1,14 +1,18 @@
-"""Token buckets per user and per address, in the process (RELIABILITY 4.9: never unlimited, never zero)."""
+"""Token buckets per user and per address, in the process (RELIABILITY 4.9: never unlimited, never zero).
+
+A bucket decides alone and at once. What busy ones spent is told to the other replicas behind the requests' back, and
+what those spent is taken off here: `core.resilience.shares` carries it.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from core.errors import RATE_LIMITED, Problem
 
 MOST = 100_000
 """Buckets kept; the idle ones go first."""
 HEADERS = (
-    b'RateLimit-Policy: "default";q=%d;w=1\r\nRateLimit: "default";r=0;t=1\r\n'
+    b'RateLimit-Policy: "%b";q=%d;w=1\r\nRateLimit: "%b";r=0;t=1\r\n'
     b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: 0\r\n"
 )
 
@@ -27,10 +31,14 @@ class Limited(Problem):
 class Buckets:
     """`rate` requests a second, and as many at once; never less than one."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._clock = max(1.0, rate), clock
-        self._headers = HEADERS % (self._rate, self._rate)
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic, *, name: str = "default") -> None:
+        self.rate = self._most = max(1.0, rate)
+        self.name, self._clock = name, clock
+        self._headers = HEADERS % (name.encode(), self.rate, name.encode(), self.rate)
         self._buckets: dict[object, list[float]] = {}
+        self._busy_below = 0.0
+        self._spent: dict[object, float] = {}
+        """What the others must hear of, by bucket: tokens taken since they last did."""
 
     def take(self, key: object) -> None:
         """One token, or Limited."""
@@ -39,13 +47,39 @@ class Buckets:
         if bucket is None:
             if len(self._buckets) >= MOST:
                 self._forget(now)
-            bucket = self._buckets[key] = [self._rate, now]
-        tokens = min(self._rate, bucket[0] + (now - bucket[1]) * self._rate)
+            bucket = self._buckets[key] = [self._most, now]
+        tokens = min(self._most, bucket[0] + (now - bucket[1]) * self._most)
         bucket[1] = now
         if tokens < 1:
             bucket[0] = tokens
             raise Limited(self._headers + b"X-RateLimit-Reset: %d\r\n" % (time.time() + 1))
         bucket[0] = tokens - 1
+        if tokens <= self._busy_below or key in self._spent:
+            self._spent[key] = self._spent.get(key, self._most - tokens) + 1
+
+    def spread(self, replicas: int, *, shared: bool) -> None:
+        """How many replicas serve, and whether they hear of each other's counts.
+
+        A client that spends less than a replica's part of the rate here cannot be over it anywhere, so only busier ones
+        are shared. Where nothing is, each replica lets through its part of one and a half times the rate.
+        """
+        self._most = self.rate if shared else max(1.0, min(self.rate, self.rate * 1.5 / replicas))
+        self._busy_below = self.rate * (1 - 1 / replicas) if shared else 0.0
+        if not shared:
+            self._spent.clear()
+
+    def spent(self) -> Mapping[object, float]:
+        """What to tell the others. What is spent from now on is told next time."""
+        told = dict(self._spent)
+        self._spent = dict.fromkeys(told, 0.0)
+        return told
+
+    def left(self, key: object, tokens: float) -> None:
+        """What all replicas together left in a bucket; one that is full again is shared no more."""
+        since = self._spent.get(key, 0.0)
+        self._buckets[key] = [min(self._most, tokens - since), self._clock()]
+        if tokens >= self.rate - 0.5 and not since:
+            self._spent.pop(key, None)
 
     def _forget(self, now: float) -> None:
         """Drop the buckets that are full again; all of them if there is no such."""

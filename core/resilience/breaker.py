@@ -137,7 +137,9 @@ class Breaker:
     @property
     def counts(self) -> tuple[int, int, int]:
         """Calls, failed ones and slow ones within the window."""
-        self._rotate(self._clock())
+        now = self._clock()
+        if now >= self._turn:
+            self._rotate(now)
         calls, failed, slow = map(sum, zip(*self._cells, strict=True))
         return calls, failed, slow
 

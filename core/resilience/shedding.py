@@ -25,6 +25,8 @@ EVERY = 0.05
 """Seconds between two looks at the loop's lag."""
 EXTREME = 0.5
 """Seconds of lag in which not even what lies in memory should be sent."""
+STALL = 2.0
+"""Seconds without a beat after which no write is begun: a balancer has sent it to another replica by then."""
 SHARES = {Rank.REPORTS: 0.5, Rank.CATALOGUE: 0.7, Rank.OWN: 0.8, Rank.CART: 0.9, Rank.VITAL: 1.0}
 """Of the limit, that requests of a rank and those below it may fill."""
 PATIENCE = {Rank.REPORTS: 0.1, Rank.CATALOGUE: 0.1, Rank.OWN: 0.15, Rank.CART: 0.2, Rank.VITAL: EXTREME}
@@ -42,6 +44,7 @@ class Shedder:
         self._rooms = [UNBOUNDED] * len(Rank)
         self._peak = self._left = 0
         self._seconds = 0.0
+        self._beat = float("inf")
         self._arrange()
 
     def enter(self, rank: Rank) -> bool:
@@ -73,10 +76,16 @@ class Shedder:
         """Whether the loop is so late that answers from memory had better be refused too."""
         return self.lag > EXTREME
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the process stood still until just now: whoever sent what it finds waiting may have given up on it."""
+        return self._clock() - self._beat > STALL
+
     async def watch(self) -> None:
         """Measure the loop's lag for ever."""
         while True:
-            due = self._clock() + EVERY
+            self._beat = self._clock()
+            due = self._beat + EVERY
             await asyncio.sleep(EVERY)
             self.lagged(max(0.0, self._clock() - due))
 

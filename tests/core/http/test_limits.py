@@ -11,16 +11,7 @@ from core.errors import RATE_LIMITED
 from core.http import limits
 from core.http.limits import Buckets, Limited
 from tests.core.harness import NewProbe, Probe
-
-
-class Hand:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.core.resilience.hand import Hand
 
 
 def taken(buckets: Buckets, key: object, times: int) -> int:
@@ -87,6 +78,60 @@ def test_a_refusal_says_what_the_limit_is_and_when_to_come_again(monkeypatch: py
         b'RateLimit-Policy: "default";q=1;w=1\r\nRateLimit: "default";r=0;t=1\r\n'
         b"X-RateLimit-Limit: 1\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1790000001\r\n"
     )
+
+
+def test_a_class_of_its_own_has_its_own_name() -> None:
+    buckets = Buckets(1, Hand(), name="webhook")
+    buckets.take("a")
+    with pytest.raises(Limited) as caught:
+        buckets.take("a")
+    assert caught.value.headers.startswith(b'RateLimit-Policy: "webhook";q=1;w=1\r\nRateLimit: "webhook";r=0;t=1')
+
+
+@pytest.mark.parametrize(("replicas", "each"), [(1, 100), (2, 75), (3, 50), (200, 1)])
+def test_replicas_that_hear_nothing_of_each_other_keep_to_their_part(replicas: int, each: int) -> None:
+    clock = Hand()
+    buckets = Buckets(100, clock)
+    assert taken(buckets, "early", 100) == 100
+    buckets.spread(replicas, shared=False)
+    assert taken(buckets, "a", 300) == each
+    clock.now += 1
+    assert taken(buckets, "a", 300) == each
+    buckets.spread(replicas, shared=True)
+    clock.now += 1
+    assert taken(buckets, "a", 300) == 100
+
+
+def test_only_what_could_be_over_the_rate_with_the_others_is_told_to_them() -> None:
+    buckets = Buckets(90, Hand())
+    buckets.spread(3, shared=True)
+    taken(buckets, "calm", 29)
+    taken(buckets, "busy", 40)
+    assert buckets.spent() == {"busy": 40}
+    assert buckets.spent() == {"busy": 0}
+    taken(buckets, "busy", 5)
+    assert buckets.spent() == {"busy": 5}
+
+
+def test_what_others_spent_is_taken_off_and_what_was_spent_meanwhile_is_not_given_back() -> None:
+    clock = Hand()
+    buckets = Buckets(90, clock)
+    buckets.spread(3, shared=True)
+    taken(buckets, "a", 40)
+    buckets.spent()
+    taken(buckets, "a", 10)
+    buckets.left("a", 30.0)
+    assert taken(buckets, "a", 90) == 20
+    buckets.spent()
+    buckets.left("a", -45.0)
+    clock.now += 0.5
+    assert taken(buckets, "a", 90) == 0
+    clock.now += 0.5
+    assert taken(buckets, "a", 90) == 45
+    buckets.spent()
+    buckets.left("a", 90.0)
+    assert buckets.spent() == {}
+    assert taken(buckets, "a", 90) == 90
 
 
 @pytest.fixture
