@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from core.auth import Principal
-from core.convert import dump_json
+from core.convert import UUID_FORM, dump_json
 from core.observe.logging import PRIVATE
 from core.store.db import Db, Row, Tx
 
@@ -61,7 +61,7 @@ async def record(tx: Tx, *, actor: str, action: str, subject: str, details: Mapp
 
 
 def _clean(value: object) -> object:
-    if isinstance(value, str):
+    if isinstance(value, str) and not UUID_FORM.fullmatch(value):
         return PRIVATE.sub("***", value)[:MOST_TEXT]
     if isinstance(value, Mapping):
         if wrong := sorted(FORBIDDEN & set(value)):

@@ -12,8 +12,9 @@ import orjson
 from core import configuration
 from core.app import App, plugin_sections
 from core.commands.audit import audit_command
+from core.commands.dlq import dlq_command
 from core.commands.keys import keys_command
-from core.commands.shared import Work
+from core.commands.outbox import outbox_command
 from core.errors import Problem
 from core.kernel import Kernel
 from core.plugins import PluginError, find
@@ -185,20 +186,26 @@ def plugins() -> None:
         click.echo(f"{manifest.name:14} {manifest.version:8} schema {manifest.schema:14} requires {needs}")
 
 
-def _on_kernel(work: Work) -> None:
+def _on_app(work: Callable[[App], Awaitable[None]]) -> None:
     """Run an operator's command on a database whose schema is this code's."""
     app = offline_app()
 
     async def checked() -> None:
         if lacking := await migrations.behind(app.db.pool.dsn, app.migrations):
             raise migrations.MigrationError(f"the database lacks {lacking[0]}: run `vurksha migrate`")
-        await work(app.kernel)
+        await work(app)
 
     run(app.kernel, checked)
 
 
+def _on_kernel(work: Callable[[Kernel], Awaitable[None]]) -> None:
+    _on_app(lambda app: work(app.kernel))
+
+
 for made in (audit_command, keys_command, privacy_command):
     program.add_command(made(_on_kernel))
+for on_app in (outbox_command, dlq_command):
+    program.add_command(on_app(_on_app))
 
 
 def main() -> None:

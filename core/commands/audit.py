@@ -64,17 +64,18 @@ async def _list(
     rows = await kernel.db.fetch(LIST, actor, action, subject, since, before, limit)
     if as_json:
         for row in rows:
-            click.echo(dump_json({**row, "details": orjson.loads(row["details"])}))
+            click.echo(dump_json({**row, "details": orjson.loads(row["details"])}).decode())
     elif not rows:
         click.echo("no such acts")
     else:
-        click.echo(table(("NUMBER", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAILS"), map(_line, rows)))
+        click.echo(table(("NUMBER", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAILS"), map(_line, rows), whole=2))
         if len(rows) == limit:
             click.echo(f"older ones: --before {rows[-1]['number']}", err=True)
 
 
 def _line(row: Row) -> tuple[object, ...]:
-    details = ", ".join(f"{key}={value}" for key, value in orjson.loads(row["details"]).items())
+    told = {k: f"[{len(v)}]" if isinstance(v, list) else v for k, v in orjson.loads(row["details"]).items()}
+    details = ", ".join(f"{key}={value}" for key, value in told.items())
     return row["number"], row["at"], row["actor"], row["action"], row["subject"], details
 
 

@@ -114,7 +114,7 @@ async def _settled(book: KeyBook, kid: str) -> None:
     async def left() -> float:
         return SETTLE - next((key.age for key in await book.all() if key.kid == kid), SETTLE)
 
-    with progress("waiting", math.ceil(await left())) as bar:
+    with progress("waiting", max(0, math.ceil(await left()))) as bar:
         while (seconds := await left()) > 0:
             await asyncio.sleep(min(1.0, seconds))
             bar.update(1)

@@ -1,4 +1,4 @@
-"""What operators' commands have in common: the kernel they work on, tables that fit a terminal, progress, time."""
+"""What operators' commands have in common: the app they look into, tables that fit a terminal, time, progress."""
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -8,27 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.kernel import Kernel
-
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-Work = Callable[[Kernel], Awaitable[None]]
-OnKernel = Callable[[Work], None]
-"""Runs work with the database open; `core.cli` has it."""
+    from core.app import App
+    from core.kernel import Kernel
+
+OnApp = Callable[[Callable[["App"], Awaitable[None]]], None]
+"""Runs work on an app that is not started, with its database open; `core.cli` has it."""
+OnKernel = Callable[[Callable[["Kernel"], Awaitable[None]]], None]
+"""The same for work that needs no more than the kernel."""
 
 WIDTH = 100
 """Columns of the widest line."""
 NARROWEST = 8
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns side by side. Where they do not fit, the widest give way, and what was cut ends in an ellipsis."""
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]], whole: int = 1) -> str:
+    """Columns side by side; the first `whole` are shown whole, for they are what other commands ask for.
+
+    Where the others do not fit, the widest give way, and what was cut ends in an ellipsis.
+    """
     body = [[_cell(value) for value in row] for row in (titles, *rows)]
     widths = [max(map(len, column)) for column in zip(*body, strict=True)]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths[whole:]) > NARROWEST:
+        widths[widths.index(max(widths[whole:]), whole)] -= 1
     return "\n".join("  ".join(map(_fit, row, widths)).rstrip() for row in body)
 
 
@@ -47,10 +52,16 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def ago(seconds: float) -> str:
+    """How long ago something was, in its largest unit: 45s, 3m, 2h, 7d."""
+    unit = next((unit for unit in ("d", "h", "m") if seconds >= UNITS[unit]), "s")
+    return f"{max(0, seconds) // UNITS[unit]:.0f}{unit}"
+
+
 def parse_since(text: str) -> datetime:
     """A moment from ISO-8601 (UTC where it names no zone), or from how long ago it was: 90s, 15m, 2h, 7d."""
-    if text[:-1].isascii() and text[:-1].isdigit() and text[-1] in UNITS and len(text) < NARROWEST:
-        return datetime.now(UTC) - timedelta(**{UNITS[text[-1]]: int(text[:-1])})
+    if text[:-1].isascii() and text[:-1].isdigit() and text[-1] in UNITS:
+        return datetime.now(UTC) - timedelta(seconds=UNITS[text[-1]] * int(text[:-1]))
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
