@@ -12,6 +12,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
+from core.events.amqp.frames import ForgivingReader
+
 if TYPE_CHECKING:
     from core.settings import Secret
 
@@ -26,8 +28,8 @@ GOODBYE = 1.0
 """Seconds for closing politely; then the socket is cut."""
 
 
-class Cuttable(TransportFactory):
-    """Remembers the socket. A broker that hangs would keep a polite close waiting for half a minute."""
+class Socket(TransportFactory):
+    """Reads forgivingly, and can be cut. A broker that hangs would keep a polite close waiting for half a minute."""
 
     def __init__(self, inner: TransportFactory) -> None:
         self._inner = inner
@@ -36,7 +38,7 @@ class Cuttable(TransportFactory):
     async def create(self, url: URL, **more: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connected socket."""
         reader, self._writer = await self._inner.create(url, **more)
-        return reader, self._writer
+        return ForgivingReader(reader), self._writer
 
     def cut(self) -> None:
         """Close it without a word. Whoever reads from it is told at once."""
@@ -73,7 +75,7 @@ class Link:
     async def _once(self) -> None:
         url = URL(self._url.reveal())
         connection = aio_pika.Connection(url.update_query(heartbeat=HEARTBEAT, name=f"vurksha {self._name}"))
-        factory = Cuttable(TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory())
+        factory = Socket(TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory())
         connection.kwargs["transport_factory"] = factory
         try:
             async with asyncio.timeout(CONNECT):
