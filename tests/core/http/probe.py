@@ -35,11 +35,12 @@ from core.http.routing import (
 )
 from core.jobs import Job
 from core.kernel import Kernel, Manifest, Seed
-from core.privacy.model import Fate, Holding, PersonalData, Step, Subject
+from core.privacy.model import PersonalData
 from core.services import Provided
 from core.store.db import Db, Tx
 from core.types import UserId
 from tests.core.events.samples import ParcelArrived
+from tests.core.http.probe_personal import rows_by_name
 
 
 @attrs.frozen(kw_only=True)
@@ -203,26 +204,7 @@ class ProbePlugin:
     @hookimpl
     def personal_data(self) -> PersonalData:
         """Rows that are named by a user's id."""
-        return PersonalData(
-            holdings=[Holding("probes.rows", Fate.DELETED)],
-            export=self.copy_of,
-            erase=self.erase,
-            elsewhere=self.elsewhere,
-        )
-
-    async def copy_of(self, tx: Tx, user_id: UserId) -> dict[str, str]:
-        """How many."""
-        count = await tx.fetchval("SELECT count(*) FROM probes.rows WHERE name = $1", str(user_id))
-        return {"rows": str(count)}
-
-    async def erase(self, tx: Tx, subject: Subject) -> Step:
-        """All of them."""
-        await tx.execute("DELETE FROM probes.rows WHERE name = $1", str(subject.user_id))
-        return Step.DONE
-
-    async def elsewhere(self, user_id: UserId) -> None:
-        """Remember who was asked for."""
-        self.forgotten.append(user_id)
+        return rows_by_name(self.forgotten)
 
     async def hear(self, _: Tx, event: ParcelArrived, meta: EventMeta) -> None:
         """Remember."""

@@ -43,8 +43,13 @@ def test_nothing_goes_out_that_was_switched_off_or_is_not_available(
     assert preferences.push_enabled or Medium.PUSH not in media
     assert preferences.email_enabled or Medium.EMAIL not in media
     assert preferences.sms_enabled or Medium.SMS not in media
-    switch = preferences.delivery_alerts if kind is EntryType.DELIVERY_UPDATE else preferences.order_updates
-    assert switch or not media
+    switches = {
+        EntryType.ORDER_UPDATE: preferences.order_updates,
+        EntryType.PAYMENT_CONFIRMATION: preferences.order_updates,
+        EntryType.DELIVERY_UPDATE: preferences.delivery_alerts,
+        EntryType.PROMOTIONAL: preferences.promotional_offers,
+    }
+    assert switches[kind] or not media
 
 
 def test_everything_on_means_every_available_medium() -> None:

@@ -216,20 +216,6 @@ async def test_a_customer_keeps_the_devices_seen_last(room: Room) -> None:
     assert [row["token"] for row in kept] == [f"{n}-{user}" for n in range(3, MAX_DEVICES + 3)]
 
 
-async def test_erasure_leaves_nothing_of_the_user_and_all_of_the_others(room: Room) -> None:
-    user, other = room.users.add(), room.users.add()
-    for owner in (user, other):
-        await room.service.register(owner, f"token-{owner}", "ios")
-        await room.service.change_preferences(owner, {"sms_enabled": True})
-        await room.tell(owner)
-    async with room.db.transaction() as tx:
-        await room.service.erase(tx, user)
-    for table in ("entries", "devices", "preferences", "deliveries"):
-        for owner, there in ((user, False), (other, True)):
-            sql = f"SELECT count(*) > 0 FROM notifications.{table} WHERE user_id = $1"  # noqa: S608
-            assert await room.db.fetchval(sql, owner) is there
-
-
 async def test_housekeeping_takes_what_is_old_and_leaves_what_is_not(
     clean: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +237,7 @@ async def test_housekeeping_takes_what_is_old_and_leaves_what_is_not(
     await room.service.housekeep(90, 30)
     for table in ("entries", "devices", "deliveries"):
         for owner, there in ((old, False), (new, True)):
-            sql = f"SELECT count(*) > 0 FROM notifications.{table} WHERE user_id = $1"  # noqa: S608
+            sql = f"SELECT count(*) > 0 FROM notifications.{table} WHERE user_id = $1"
             assert await room.db.fetchval(sql, owner) is there
 
 
