@@ -140,7 +140,7 @@ async def loaded(world: World, *, rate: float, customers: int, seed: int) -> Asy
 
 async def play(scenario: Scenario, seed: int, keep: Path | None = None) -> Played:
     """Run it from an empty folder to the verdicts of the checker. `keep` gets the logs of a violation."""
-    began, listed = time.monotonic(), pairs()
+    began, listed = time.monotonic(), await asyncio.to_thread(pairs)
     async with opened(scenario.options) as world:
         guard = asyncio.create_task(world.cluster.guard())
         try:
@@ -188,9 +188,10 @@ async def judged(
 ) -> dict[str, list[str]]:
     """The violations of every rule, by its name."""
     db = await asyncpg.connect(world.cluster.primary.url("postgres"))
+    texts = read_records(world.codes)
     logs = [replica.child.log for replica in world.replicas.values()]
     try:
-        return await judge(Evidence(db=db, records=records, logs=logs, pairs=listed))
+        return await judge(Evidence(db=db, records=records, texts=texts, logs=logs, pairs=listed))
     finally:
         with suppress(OSError, asyncpg.PostgresError):
             await db.close()

@@ -1,5 +1,6 @@
 """Each rule can fail: a violation is planted and found, and nothing else is."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +196,15 @@ async def test_numbers_in_a_log_are_no_codes(shop: asyncpg.Connection, tmp_path:
     assert await judge(Evidence(db=shop, records=records, logs=[log], pairs=KNOWN)) == {}
 
 
+@pytest.mark.parametrize(("seconds", "rules"), [(10, set()), (400, {"text-late"})], ids=["in time", "late"])
+async def test_a_text_of_a_dead_code_is_found(shop: asyncpg.Connection, seconds: float, rules: set[str]) -> None:
+    texts = [{"to": "+919876543210", "at": time.time() + seconds}, {"to": "+919999999999", "at": 0.0}]
+    assert set(await judge(Evidence(db=shop, texts=texts, pairs=KNOWN))) == rules
+
+
 def test_every_rule_has_been_seen_to_fail() -> None:
     shown = {name for planted in PLANTED.values() for name in planted.rules[:1]}
-    shown |= {rules[0] for _, rules in BELIEFS.values()} | {"secrets-in-logs"}
+    shown |= {rules[0] for _, rules in BELIEFS.values()} | {"secrets-in-logs", "text-late"}
     assert shown == set(RULES)
 
 

@@ -46,6 +46,22 @@ query(
 )
 
 
+# By challenges_phone.
+LATE = """
+SELECT 'a text went to ' || left(t.phone, 5) || ' at ' || t.at || ', when no code of that phone lived'
+FROM unnest($1::text[], $2::float8[]) AS r(phone, epoch), LATERAL (SELECT r.phone, to_timestamp(r.epoch) AS at) t
+WHERE EXISTS (SELECT FROM users.challenges c WHERE c.phone = t.phone)
+    AND NOT EXISTS (SELECT FROM users.challenges c
+                    WHERE c.phone = t.phone AND c.created_at <= t.at AND c.expires_at >= t.at - interval '1 s')
+"""
+
+
+@rule("text-late", "a code that has ended is dropped, never sent late")
+async def text_late(evidence: Evidence) -> list[str]:
+    phones, times = [text["to"] for text in evidence.texts], [text["at"] for text in evidence.texts]
+    return [str(row[0]) for row in await evidence.db.fetch(LATE, phones, times)]
+
+
 @rule("code-twice", "a used code is refused")
 async def code_twice(evidence: Evidence) -> list[str]:
     return evidence.wrong("code-twice")

@@ -27,6 +27,8 @@ class Evidence:
     db: Reads
     records: Sequence[Mapping[str, Any]] = ()
     """Lines of the load: `kind` says which."""
+    texts: Sequence[Mapping[str, Any]] = ()
+    """What reached the phones: when, to whom."""
     logs: Sequence[Path] = ()
     pairs: Sequence[tuple[str, str]] = ()
     """Every consumer with each event type that it subscribes to."""

@@ -35,6 +35,17 @@ async def redis_hung(stage: Stage) -> None:
     stage.healed()
 
 
+async def redis_cut_off(stage: Stage) -> None:
+    """One replica's packets to Redis vanish for ten seconds; what it writes the others must not contradict."""
+    proxy = next(iter(stage.world.replicas.values())).proxies["redis"]
+    stage.broken()
+    await proxy.become(Mode.BLACKHOLE)
+    await asyncio.sleep(10)
+    await proxy.become(Mode.PASS)
+    proxy.drop()
+    stage.healed()
+
+
 async def redis_emptied(stage: Stage) -> None:
     """FLUSHALL, three times."""
     stage.broken()
@@ -105,6 +116,13 @@ SCENARIOS = (
         promise=WITHOUT_REDIS,
         body=redis_hung,
         also="no 5xx; a hung Redis costs <= 55 ms once per breaker window",
+    ),
+    Scenario(
+        name="redis-cut-off",
+        title="One replica cut off from Redis",
+        promise=WITHOUT_REDIS,
+        body=redis_cut_off,
+        also="own writes always visible",
     ),
     Scenario(
         name="redis-emptied",
