@@ -1,4 +1,4 @@
-"""What the kernel's tables need not keep: published events, handled deliveries, answers to old keys."""
+"""What the kernel's tables need not keep: published events, handled deliveries and letters, answers to old keys."""
 
 from typing import TYPE_CHECKING, LiteralString
 
@@ -22,6 +22,12 @@ DELETE FROM kernel.inbox WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM kernel.inbox WHERE state = 'done' AND finished_at < now() - interval '30 days'
     ORDER BY finished_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 """
+# By dead_letters_finished. 30 days; what nobody replayed or discarded stays for whoever will.
+LETTERS = """
+DELETE FROM kernel.dead_letters WHERE id = ANY(ARRAY(
+    SELECT id FROM kernel.dead_letters WHERE state <> 'dead' AND finished_at < now() - interval '30 days'
+    ORDER BY finished_at LIMIT $1 FOR UPDATE SKIP LOCKED))
+"""
 # By operations_age, then the rows' places. 48 hours (RELIABILITY 4.1).
 OPERATIONS = """
 DELETE FROM kernel.operations WHERE ctid = ANY(ARRAY(
@@ -42,4 +48,9 @@ def housekeeping(db: "Db") -> list[Job]:
 
         return Job(name=f"kernel.{table}.clean", every=EVERY, run=run, single=True)
 
-    return [job("outbox", OUTBOX), job("inbox", INBOX), job("operations", OPERATIONS)]
+    return [
+        job("outbox", OUTBOX),
+        job("inbox", INBOX),
+        job("dead_letters", LETTERS),
+        job("operations", OPERATIONS),
+    ]

@@ -31,6 +31,15 @@ async def test_old_rows_go_in_batches_and_what_is_still_needed_stays(
                 age,
                 state,
             )
+        for age, state in (("31 days", "replayed"), ("29 days", "discarded"), ("31 days", "dead")):
+            await tx.execute(
+                """INSERT INTO kernel.dead_letters (consumer, reason, body, size, headers, fingerprint, state,
+                       finished_at)
+                   SELECT 'c', 'r', '', 0, '{}', decode(md5($2 || n), 'hex'), $2, now() - $1::text::interval
+                   FROM generate_series(1, 3) n""",
+                age,
+                state,
+            )
         for age in ("49 hours", "47 hours"):
             await tx.execute(
                 """INSERT INTO kernel.operations (user_id, route, key, fingerprint, created_at)
@@ -44,7 +53,8 @@ async def test_old_rows_go_in_batches_and_what_is_still_needed_stays(
     for job in jobs.jobs:
         assert job.single
         await jobs.run(job)
-    assert sum(jobs.runs.values()) == 3
+    assert sum(jobs.runs.values()) == 4
     assert await kernel_db.fetchval("SELECT count(*) FROM kernel.outbox") == 6
     assert await kernel_db.fetchval("SELECT count(*) FROM kernel.inbox") == 9
+    assert await kernel_db.fetchval("SELECT count(*) FROM kernel.dead_letters") == 6
     assert await kernel_db.fetchval("SELECT count(*) FROM kernel.operations") == 3
