@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -12,28 +13,39 @@ from core.kernel import Manifest
 from core.settings import Secret, Settings
 from core.store.schema import Migration
 
-DIGEST = 16
-"""Hexadecimal digits of a section's digest."""
+DIGEST, SHORT = 16, 6
+"""Hexadecimal digits: of a section's digest, and of what people compare by eye."""
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
 class Code:
     """What one replica runs. Replicas of one version and release must run the same."""
 
-    version: str
-    release: str
+    version: str = ""
+    release: str = ""
     """The setting `deploy.release`."""
-    plugins: Mapping[str, str]
+    plugins: Mapping[str, str] = EMPTY
     """Versions by name."""
-    migrations: Mapping[str, int]
+    migrations: Mapping[str, int] = EMPTY
     """The highest number that the code has, by owner."""
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = EMPTY
     """A digest of each section that must be the same on every replica."""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> "Code":
+        """From JSON, which another version of this class may have written."""
+        return cls(**{field.name: row.get(field.name, field.default) for field in attrs.fields(cls)})
 
     @property
     def name(self) -> str:
         """Of its release, for people."""
         return f"{self.version} {self.release}".rstrip()
+
+    @property
+    def digest(self) -> str:
+        """Of everything, short: those who show the same run the same."""
+        return _digest(self)[:SHORT]
 
     def differences(self, other: "Code") -> str:
         """In what the two are not alike, for people; empty if they are."""

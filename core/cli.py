@@ -10,6 +10,7 @@ import click
 import orjson
 
 from core import configuration
+from core.agreement_commands import migrated, replicas_command
 from core.app import App, plugin_sections
 from core.commands.audit import audit_command
 from core.commands.dlq import dlq_command
@@ -21,7 +22,7 @@ from core.plugins import PluginError, find
 from core.privacy.commands import privacy_command
 from core.serve import CannotListen, replica
 from core.serve import run as run_loop
-from core.servers import with_servers, with_urls
+from core.servers import serving_on, with_servers, with_urls
 from core.settings import KERNEL_SECTIONS, BadSettings, Secret, Settings
 from core.store import migrate as migrations
 from core.store.embedded import Embedded
@@ -87,14 +88,10 @@ def serve(replicas: int) -> None:
         sys.exit(run_loop(supervise(settings, replicas)))
 
     async def main() -> int:
-        embedded = Embedded()
-        try:
-            ready = await with_servers(settings, embedded)
+        async with serving_on(settings) as ready:
             return await replica(
                 lambda: App(ready, [cls() for cls in classes]), ready, prepare=settings.development, told=_tell
             )
-        finally:
-            await embedded.stop()
 
     sys.exit(run_loop(main()))
 
@@ -118,18 +115,18 @@ def _tell(app: App) -> None:
 
 
 @program.command(epilog="Example: DATABASE_URL=postgresql://... vurksha migrate")
-def migrate() -> None:
-    """Bring the database's schema up to date."""
+@click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Only say what would be applied.")
+@click.option("--post", is_flag=True, help="Also take away what only older code needs: when none of it runs any more.")
+@click.option("--force", is_flag=True, help="Do not look whether a replica runs that needs what is taken away.")
+def migrate(**options: bool) -> None:
+    """Bring the database's schema up to date. Before new code is rolled out; with --post after it."""
 
     async def main() -> int:
         settings, classes = load()
         embedded = Embedded()
         try:
-            settings = await with_servers(settings, embedded)
-            app = App(settings, [cls() for cls in classes])
-            for done in await migrations.apply(app.db.pool.dsn, app.migrations):
-                click.echo(f"applied {done.owner} {done.name}")
-            click.echo("the schema is up to date")
+            app = App(await with_servers(settings, embedded), [cls() for cls in classes])
+            await migrated(app, **options)
         finally:
             await embedded.stop()
         return 0
@@ -202,7 +199,7 @@ def _on_kernel(work: Callable[[Kernel], Awaitable[None]]) -> None:
     _on_app(lambda app: work(app.kernel))
 
 
-for made in (audit_command, keys_command, privacy_command):
+for made in (audit_command, keys_command, privacy_command, replicas_command):
     program.add_command(made(_on_kernel))
 for on_app in (outbox_command, dlq_command):
     program.add_command(on_app(_on_app))

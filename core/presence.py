@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import asyncpg
 import attrs
 import orjson
 
-from core.agreement import Code, Peer, disagreement
+from core.agreement import Code, disagreement
 from core.http.health import PROBE_EVERY, Health, HealthCheck
 from core.kernel import Kernel
+from core.presence_rows import BEAT, JOIN, LEAVE, LIVE, LOOK, peer
 from core.store import migrate
 from core.store.redis import RedisDown, RedisRefused
 from core.store.schema import Migration, unfit
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 NEWS = b"replicas"
 """The channel on which replicas tell each other what they reach."""
-BEAT_EVERY, LIVE = 2.0, "6 seconds"
-"""A row that was not written for `LIVE` is of a replica that died."""
+BEAT_EVERY = 2.0
 FRESH = 4.0
 """Seconds that news of a peer counts for: less than `health.CUT_OFF_AFTER`, else news from before a cut would count."""
 START_WAIT = 0.5
@@ -42,38 +41,6 @@ SESSION = {"application_name": "vurksha replica", "statement_timeout": "1000", "
 BEAT_LIMIT = 0.5
 UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError)
 log = logging.getLogger("core.presence")
-
-# By the primary key; the others' rows are few. The first row is our own.
-JOIN = """
-WITH mine AS (
-    INSERT INTO kernel.replicas (id, host, pid, code, ready, reasons, up) VALUES ($1, $2, $3, $4, false, $5, '{}')
-    ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), reasons = excluded.reasons
-    RETURNING id, host, pid, code, ready, started_at, 0 AS place
-), gone AS (
-    DELETE FROM kernel.replicas WHERE seen_at < clock_timestamp() - interval '1 hour'
-), known AS (
-    SELECT * FROM mine
-    UNION ALL
-    SELECT id, host, pid, code, ready, started_at, 1 FROM kernel.replicas
-    WHERE id <> $1 AND seen_at > clock_timestamp() - $6::text::interval
-)
-SELECT jsonb_agg(jsonb_build_object('id', id, 'host', host, 'pid', pid, 'code', code, 'ready', ready,
-    'started', extract(epoch FROM started_at)) ORDER BY place)::text AS peers
-FROM known
-"""
-BEAT = """
-INSERT INTO kernel.replicas (id, host, pid, code, ready, reasons, up) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (id) DO UPDATE
-SET seen_at = clock_timestamp(), ready = excluded.ready, reasons = excluded.reasons, up = excluded.up
-"""
-LOOK = """
-SELECT extract(epoch FROM clock_timestamp())::float8 AS now, (SELECT count(*) FROM kernel.migrations) AS rows,
-    coalesce((
-        SELECT jsonb_agg(jsonb_build_object('id', id, 'ready', ready, 'up', up,
-            'age', extract(epoch FROM clock_timestamp() - seen_at)))
-        FROM kernel.replicas WHERE id <> $1 AND seen_at > clock_timestamp() - $2::text::interval), '[]')::text AS news
-"""
-LEAVE = "DELETE FROM kernel.replicas WHERE id = $1"
 
 
 @attrs.frozen
@@ -156,7 +123,7 @@ class Presence:
             (row,) = await connection.fetch(JOIN, *self._who, sorted(self.health.reasons), LIVE)
         except UNWRITABLE:  # then nobody can be asked, and reads can be served all the same
             return ""
-        me, *others = [_peer(one) for one in orjson.loads(row["peers"])]
+        me, *others = [peer(one) for one in orjson.loads(row["peers"])]
         why = disagreement(me, others)
         return f"agreement: {why}" if why else ""
 
@@ -231,7 +198,3 @@ class Presence:
                 async with asyncio.timeout(BEAT_LIMIT), self._asking() as connection:
                     await connection.execute(LEAVE, self.me)
                     await connection.close()
-
-
-def _peer(row: Any) -> Peer:
-    return Peer(**{**row, "id": UUID(row["id"]), "code": Code(**row["code"])})

@@ -1,8 +1,10 @@
 """`vurksha serve`: one replica from socket to exit."""
 
 import asyncio
+import faulthandler
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,6 +20,8 @@ from core.observe.logging import install
 from core.settings import Settings
 from core.store import migrate
 
+CLOSING, GRACE = 5.0, 1.0
+"""Seconds for closing what is open once nothing is under way, and until whatever still hangs is ended by force."""
 log = logging.getLogger("core.serve")
 COLLECT = 50_000, 20, 20
 """Requests leave few cycles behind: looking after every 700 new objects cost a tenth of a write's processor time."""
@@ -41,14 +45,27 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
+def stop_signals() -> asyncio.Event:
+    """Set by the first SIGTERM or Ctrl-C. A second one ends the process on the spot; its children are told to end."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def asked(number: int) -> None:
+        if stop.is_set():
+            log.warning("asked twice to stop: ending at once")
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked, number)
+    return stop
+
+
 async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool, told: Callable[[App], None]) -> int:
     """Serve until SIGTERM or Ctrl-C. `prepare` migrates and seeds first, which only development does."""
     app = build()
     install(app.log, settings.log.level)
     faultpoints.arm(settings.faults.points, f"{settings.faults.seed} {settings.http.port}")
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    loop, stop = asyncio.get_running_loop(), stop_signals()
     sock = bind(settings.http.host, settings.http.port)
     if prepare:
         await migrate.apply(app.db.pool.dsn, app.migrations)
@@ -82,14 +99,18 @@ async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> Non
 
 async def _end(app: App, server: asyncio.Server, starting: "asyncio.Task[None]", settings: Settings) -> None:
     """Unready at once, serve a little longer, finish what is under way, leave (RELIABILITY 4.10)."""
-    app.health.reasons.add("draining")
-    app.entry.draining = True
+    budget = settings.stop
+    faulthandler.dump_traceback_later(
+        budget.drain + budget.finish + CLOSING + GRACE, exit=True
+    )  # also if the loop hangs
+    app.drain()
     if starting.done() and not starting.exception():
-        await asyncio.sleep(settings.stop.drain)
+        await asyncio.sleep(budget.drain)
     starting.cancel()
     await asyncio.wait({starting})
     server.close()
-    await app.stop(settings.stop.finish)
+    await app.stop(budget.finish, CLOSING)
+    faulthandler.cancel_dump_traceback_later()
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:

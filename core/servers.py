@@ -1,9 +1,13 @@
 """Where the stores are: the URLs that were given, or embedded servers in their place."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import attrs
 
 from core.settings import Secret, Settings
 from core.store.embedded import Embedded
+from core.tasks import Tasks
 
 
 def with_urls(settings: Settings, database: Secret, redis: Secret) -> Settings:
@@ -21,3 +25,16 @@ async def with_servers(settings: Settings, embedded: Embedded) -> Settings:
         return settings
     servers = await embedded.start(settings.data_dir)
     return with_urls(settings, Secret(servers.database_url), Secret(servers.redis_url))
+
+
+@asynccontextmanager
+async def serving_on(settings: Settings) -> AsyncIterator[Settings]:
+    """The same while the block runs: a server that dies is started again, and all end with the block."""
+    embedded, tasks = Embedded(), Tasks()
+    try:
+        ready = await with_servers(settings, embedded)
+        tasks.forever("embedded servers", embedded.watch)
+        yield ready
+    finally:
+        await tasks.stop(1.0)
+        await embedded.stop()

@@ -43,6 +43,8 @@ class PostgresSettings:
     """
 
     url: Secret | None = None
+    direct_url: Secret | None = None
+    """For `vurksha migrate`, where `url` leads to a pooler: a migrator's lock belongs to its session."""
     pool_size: int = 16
     warm: int = 2
     reserve: int = 2
@@ -88,10 +90,10 @@ class RabbitmqSettings:
 
 @attrs.frozen(kw_only=True)
 class StopSettings:
-    """Seconds from SIGTERM: answering while unready, then finishing what is under way."""
+    """Seconds from SIGTERM: answering while unready, then finishing what is under way. Six more at most to be gone."""
 
     drain: float = 5.0
-    finish: float = 20.0
+    finish: float = 14.0
 
 
 @attrs.frozen(kw_only=True)

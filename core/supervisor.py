@@ -6,10 +6,9 @@ import os
 import signal
 import sys
 
-from core.serve import bind
-from core.servers import with_servers
+from core.serve import bind, stop_signals
+from core.servers import serving_on
 from core.settings import Secret, Settings
-from core.store.embedded import Embedded
 from core.store.embedded_process import bond
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -20,16 +19,11 @@ log = logging.getLogger("core.supervisor")
 
 async def supervise(settings: Settings, replicas: int) -> int:
     """Run until SIGTERM or Ctrl-C; replicas get SIGTERM then and are waited for. Raises CannotListen."""
-    stop, embedded = asyncio.Event(), Embedded()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_signals()
     bind(settings.http.host, settings.http.port).close()  # else every replica would find out, again and again
-    try:
-        ready = await with_servers(settings, embedded)
+    async with serving_on(settings) as ready:
         env = os.environ | _urls(ready)
         await asyncio.gather(*(_keep(env, stop) for _ in range(replicas)))
-    finally:
-        await embedded.stop()
     return 0
 
 

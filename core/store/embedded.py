@@ -10,13 +10,16 @@ Neither SIGKILL nor a power cut needs a hand: the servers end with their parent,
 import asyncio
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
 import shutil
 import signal
 import socket
 import stat
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -36,6 +39,9 @@ SOCKET_PATH = 103
 """Bytes of a unix socket's path that every platform takes: 104 with the end on macOS."""
 ATTEMPTS = 3
 """Starts of PostgreSQL tried: backends of a postmaster that was just killed hold its memory for a moment."""
+WATCH = 0.5
+"""Seconds between looks at the servers."""
+log = logging.getLogger("core.embedded")
 
 
 @attrs.frozen
@@ -58,7 +64,9 @@ class Embedded:
         self._account: Account | None = None
         self._data = self._run = Path()
         self._lock: IO[bytes] | None = None
-        self._running: list[Process] = []
+        self._running: dict[str, Process] = {}
+        self._starters: dict[str, Callable[[], Awaitable[None]]] = {}
+        """How each of ours is started, also again."""
 
     async def start(self, data_dir: Path) -> Servers:
         """Start both servers, or find those that another process runs here. Raises EmbeddedError, in one line."""
@@ -81,13 +89,25 @@ class Embedded:
         if self._lock is None:
             return
         self._card.unlink(missing_ok=True)
-        running, self._running = self._running, []
-        for process in running:
+        running, self._running = self._running, {}
+        for process in running.values():
             process.ask()
-        for process in running:
+        for process in running.values():
             await process.end()
         self._lock.close()
         self._lock = None
+
+    async def watch(self) -> None:
+        """For ever: start a server of ours again that ended by itself. Clients find it where it was."""
+        while True:
+            await asyncio.sleep(WATCH)
+            for name, start in self._starters.items():
+                if not self._running[name].runs:
+                    log.warning("%s ended: it is started again", name)
+                    try:
+                        await start()
+                    except (EmbeddedError, OSError) as error:  # the next round tries again
+                        log.error("%s", error)  # noqa: TRY400  one line says it
 
     @property
     def _card(self) -> Path:
@@ -122,8 +142,12 @@ class Embedded:
         for stale in (*self._run.glob(".s.PGSQL.*"), *self._run.glob("r.sock")):
             stale.unlink()
         password = await self._make_cluster(programs.postgres)
-        await self._start_redis(programs.redis)
-        await self._start_postgres(programs.postgres)
+        self._starters = {
+            "redis": partial(self._start_redis, programs.redis),
+            "postgres": partial(self._start_postgres, programs.postgres),
+        }
+        for start in self._starters.values():
+            await start()
         servers = Servers(
             f"postgresql://{NAME}:{password}@/{NAME}?host={quote(str(self._run), safe='')}&port=5432",
             f"unix://{quote(str(self._run))}/r.sock",
@@ -162,7 +186,7 @@ class Embedded:
         command: Command = [programs / "postgres", "-D", self._data / "pg", "-k", self._run, "-p", "5432"]
         command += [part for setting in settings for part in ("-c", setting)]
         server = Process(command, self._account, self._data / "postgres.log", polite=signal.SIGINT)
-        self._running.append(server)
+        self._running["postgres"] = server
         for left in reversed(range(ATTEMPTS)):
             try:
                 await server.start(self._postgres_ready, READY)
@@ -178,7 +202,7 @@ class Embedded:
         command += ["--pidfile", folder / "pid", "--save", "", "--maxmemory-policy", "noeviction"]
         command += ["--appendonly", "yes" if self._durable else "no", "--appendfsync", "everysec"]
         server = Process(command, self._account, self._data / "redis.log")
-        self._running.append(server)
+        self._running["redis"] = server
         await server.start(lambda pid: pid_in(folder / "pid") == pid and _answers(path), READY)
 
     def _postgres_ready(self, pid: int) -> bool:

@@ -67,6 +67,11 @@ class Process:
                 raise self._failed(f"was not ready within {seconds:.0f} s")
             await asyncio.sleep(0.01)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was begun and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def ask(self) -> None:
         """Ask it to end, without waiting."""
         if self._process is not None:

@@ -170,7 +170,7 @@ async def test_an_heir_ends_servers_that_still_live(folder: Path) -> None:
     heir = Embedded(durable=False)
     await heir.start(folder)
     assert not set(running) & set(pids(folder))
-    for process in first._running:
+    for process in first._running.values():
         await process.end()
     await heir.stop()
 

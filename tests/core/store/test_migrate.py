@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 
 from core.store import migrate
-from core.store.migrate import MigrationError, apply, behind, read
+from core.store.migrate import MigrationError, apply, behind, plan, read
+from core.store.schema import Applied
 from tests.conftest import NewDatabase
 
 
@@ -157,3 +158,105 @@ async def test_a_database_that_is_away_is_told_by_its_error(tmp_path: Path) -> N
     for work in (apply, behind):
         with pytest.raises(migrate.UNREACHABLE):
             await work("postgresql://nobody@127.0.0.1:1/nothing", [])
+
+
+async def test_what_takes_away_waits_unless_it_is_asked_for(url: str, tmp_path: Path) -> None:
+    shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)")
+    await apply(url, read({"shop": shop}))
+    folder(
+        shop, _0002_more="ALTER TABLE a ADD COLUMN more int", _0003_less="-- phase: post\nALTER TABLE a DROP COLUMN id"
+    )
+    files = read({"shop": shop})
+    assert [m.name for m in await plan(url, files, post=True)] == ["0002_more", "0003_less"]
+    assert [m.name for m in await apply(url, files, post=False)] == ["0002_more"]
+    assert await behind(url, files) == []
+    assert [m.name for m in await plan(url, files, post=False)] == []
+    assert [m.name for m in await apply(url, files, post=True)] == ["0003_less"]
+
+
+async def test_an_empty_database_gets_everything(url: str, tmp_path: Path) -> None:
+    shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)", _0002_less="-- phase: post\nDROP TABLE a")
+    assert [m.name for m in await apply(url, read({"shop": shop}), post=False)] == ["0001_make", "0002_less"]
+
+
+async def test_a_guard_sees_what_is_about_to_happen_and_may_forbid_it(url: str, admin: Any, tmp_path: Path) -> None:
+    async def forbid(connection: Any, files: Any) -> None:
+        assert [m.name for m in files] == ["0001_make"]
+        raise MigrationError(f"not while {await connection.fetchval('SELECT 7')} run")
+
+    shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)")
+    with pytest.raises(MigrationError, match="not while 7 run"):
+        await apply(url, read({"shop": shop}), guard=forbid)
+    assert await admin.fetchval("SELECT to_regclass('a')") is None
+
+
+async def test_a_book_without_phases_is_read_and_brought_up_to_date(url: str, admin: Any, tmp_path: Path) -> None:
+    shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)")
+    (first,) = await apply(url, read({"shop": shop}))
+    await admin.execute("ALTER TABLE kernel.migrations DROP COLUMN phase")
+    assert await apply(url, read({"shop": shop})) == []
+    assert await migrate.applied_to(admin) == [Applied("shop", 1, "0001_make", first.checksum, "pre")]
+    folder(shop, _0002_less="-- phase: post\nDROP TABLE a")
+    await apply(url, read({"shop": shop}))
+    assert [one.phase for one in await migrate.applied_to(admin)] == ["pre", "post"]
+
+
+async def test_a_backfill_runs_in_batches_that_hold_no_lock_between_them(url: str, admin: Any, tmp_path: Path) -> None:
+    fill = """-- phase: pre
+-- mode: batches
+UPDATE a SET more = id, at = clock_timestamp() WHERE id IN (SELECT id FROM a WHERE more IS NULL ORDER BY id LIMIT 4)
+"""
+    shop = folder(
+        tmp_path / "shop",
+        _0001_make="CREATE TABLE a (id int, more int, at timestamptz); INSERT INTO a SELECT generate_series(1, 10)",
+        _0002_fill=fill,
+        _0003_rule="ALTER TABLE a ALTER COLUMN more SET NOT NULL",
+    )
+    await apply(url, read({"shop": shop}))
+    transactions = await admin.fetch("SELECT count(*) FROM a GROUP BY xmin::text ORDER BY min(id)")
+    assert [row["count"] for row in transactions] == [4, 4, 2]
+
+
+async def test_a_batch_must_change_rows(url: str, tmp_path: Path) -> None:
+    shop = folder(tmp_path / "shop", _0001_fill="-- phase: pre\n-- mode: batches\nSELECT 1")
+    with pytest.raises(MigrationError, match="a batch must insert, update or delete, not SELECT 1"):
+        await apply(url, read({"shop": shop}))
+
+
+async def test_an_index_is_made_beside_the_traffic_and_again_after_a_failure(
+    url: str, admin: Any, tmp_path: Path
+) -> None:
+    index = """-- phase: pre
+-- mode: alone
+DROP INDEX CONCURRENTLY IF EXISTS a_id;
+CREATE UNIQUE INDEX CONCURRENTLY a_id ON a (id);
+"""
+    shop = folder(
+        tmp_path / "shop", _0001_make="CREATE TABLE a (id int); INSERT INTO a VALUES (1), (1)", _0002_index=index
+    )
+    with pytest.raises(MigrationError, match="shop 0002_index failed: could not create unique index"):
+        await apply(url, read({"shop": shop}))
+    assert not await admin.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass")
+    await admin.execute("DELETE FROM a")
+    await apply(url, read({"shop": shop}))
+    assert await admin.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass")
+
+
+async def test_another_migrator_is_waited_for_without_a_transaction(
+    url: str, admin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(migrate, "LOOK_AGAIN", 0.02)
+    await admin.fetchval("SELECT pg_advisory_lock($1)", migrate.LOCK)
+    shop = folder(tmp_path / "shop", _0001_make="CREATE TABLE a (id int)")
+    with caplog.at_level(logging.INFO):
+        waiting = asyncio.ensure_future(apply(url, read({"shop": shop})))
+        while "another migrator is at work" not in caplog.text:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    assert not await admin.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vurksha migrate'"
+        " AND datname = current_database() AND state <> 'idle'"
+    )
+    await admin.fetchval("SELECT pg_advisory_unlock($1)", migrate.LOCK)
+    assert [m.name for m in await waiting] == ["0001_make"]
