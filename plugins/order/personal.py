@@ -12,6 +12,7 @@ CANCELLED_AT_ONCE = 20
 """Each takes locks of its own on stock."""
 BOOKS = "kept 8 years as the books of account (Companies Act 2013, s. 128; CGST Act 2017, s. 36)"
 
+REASONS = {"order.cancelled": ("reason",), "order.refund_due": ("reason",), "payment.failed": ("reason",)}
 HOLDINGS = (
     Holding(
         "orders.orders",
@@ -33,8 +34,7 @@ class PersonalOrderData:
 
     def declared(self) -> PersonalData:
         """For the hook. Events hold city and pin code at most, but for what a customer gave as a reason."""
-        reasons = dict.fromkeys(("order.cancelled", "order.refund_due", "payment.failed"), ("reason",))
-        return PersonalData(holdings=HOLDINGS, export=self.export, erase=self.erase, payloads=reasons)
+        return PersonalData(holdings=HOLDINGS, export=self.export, erase=self.erase, payloads=REASONS)
 
     async def export(self, tx: Tx, user_id: UserId) -> dict[str, str]:
         """Orders with items, payments and timeline."""

@@ -170,6 +170,13 @@ def _who(route: Route) -> str:
     return "user" if roles == frozenset(Role) else ", ".join(sorted(roles))
 
 
+def personal_data() -> Rows:
+    """Table, what becomes of its rows when their person is erased, and why or for how long."""
+    holdings = [holding for _, data in built().privacy.owners for holding in data.holdings]
+    for one in sorted(holdings, key=lambda each: each.table):
+        yield [code(one.table), one.fate.value, one.why]
+
+
 def commands() -> Rows:
     """Command, what it does, an example."""
     extra = {command.name or "": command for command in built().plugins.declared("commands")}
@@ -195,6 +202,7 @@ TABLES: dict[str, tuple[list[str], Callable[[], Rows]]] = {
     "Error codes": (["Code", "Status", "Message", "Try again"], codes),
     "Events": (["Event", "Emitted by", "Payload", "Who listens"], events),
     "Hooks": (["Hook", "Returns", "Meaning"], hooks),
+    "Personal data": (["Table", "When its person is erased", "What stays, and why"], personal_data),
 }
 """By the README heading that each stands below."""
 
