@@ -36,6 +36,7 @@ from core.presence import Presence
 from core.privacy.work import PRIVACY, Privacy
 from core.resilience.breaker import Breakers
 from core.resilience.shares import Shares
+from core.resilience.shedding import Shedder
 from core.services import Provided, Services
 from core.settings import Settings
 from core.store import migrate
@@ -250,6 +251,7 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
         services=Services(),
         db=db,
         breakers=Breakers(db.breaker, db.writes, redis.breaker),
+        shedder=Shedder(late=settings.http.late),
         redis=redis,
         cache=Cache(redis, tasks),
         tokens=TokenIssuer(

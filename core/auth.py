@@ -154,7 +154,7 @@ class TokenIssuer:
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY,
-                options={"require": ["exp", "iat", "sub", "sid", "role", "type"]},
+                options={"require": ["exp", "iat", "sub", "sid", "role", "type"], "verify_iat": False},
             )
             if claims["type"] != "access":
                 raise jwt.InvalidTokenError

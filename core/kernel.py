@@ -46,7 +46,7 @@ class Kernel:
     tokens: TokenIssuer
     breakers: Breakers = attrs.field(factory=Breakers)
     """Of what this replica depends on; a plugin adds those of its own providers."""
-    shedder: Shedder = attrs.field(factory=Shedder)
+    shedder: Shedder
 
     @property
     def data_dir(self) -> Path:

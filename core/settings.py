@@ -33,6 +33,8 @@ class HttpSettings:
     """Networks whose X-Forwarded-For is believed."""
     cors_origins: list[str] = attrs.field(factory=list)
     hsts: bool = False
+    late: float = 0.1
+    """Seconds that the event loop, or requests on average, may be late before load is shed, the least first."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """Turning a declared route into the one coroutine that serves it, with just the steps that it asked for.
 
-    id -> limit -> who -> deadline -> decode -> handler -> encode -> head
+    id -> limit -> who -> body -> place -> deadline -> decode -> handler -> encode -> head
 
 Nothing here knows aiohttp: an `Incoming` is a request as text and headers, an answer is bytes.
 """
@@ -15,7 +15,7 @@ import attrs
 from core import context
 from core.auth import Principal, SessionGate, TokenIssuer
 from core.convert import text, wire
-from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNSUPPORTED_MEDIA, Problem
+from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNAVAILABLE, UNSUPPORTED_MEDIA, Problem
 from core.http.body import decode, parse_query
 from core.http.cached import CachedAnswers, Memory
 from core.http.deadlines import Deadlines
@@ -25,6 +25,8 @@ from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route
 from core.http.table import Values
 from core.observe.logging import RequestLog, log_failure
+from core.resilience.rank import rank
+from core.resilience.shedding import Shedder
 from core.store.db import Db
 from core.types import UserId
 
@@ -59,6 +61,7 @@ class Pieces:
     clockwork: Clockwork
     log: RequestLog
     memory: Memory
+    shedder: Shedder
     max_body: int
     deadlines: Deadlines = attrs.field(factory=Deadlines)
 
@@ -132,9 +135,18 @@ class Endpoint:
         context.cause.set(
             context.Cause(correlation_of(incoming.headers, rid).decode(), progress.user, request_id=request_id)
         )
-        until = time.monotonic() + seconds
-        context.deadline.set(until)
-        reply = await self._in_time(self._work_on(incoming, values, request_id, principal), until)
+        shedder, writes = self._pieces.shedder, self.route.repeat is not Repeat.SAFE
+        raw = await self._raw(incoming) if writes else b""  # before a place is taken: a slow client would hold it
+        if (writes and shedder.stalled) or not shedder.enter(self.route.rank):
+            raise Problem(UNAVAILABLE)
+        began = time.monotonic()
+        context.deadline.set(began + seconds)
+        rank.set(self.route.rank)
+        try:
+            work = self._work_on(incoming, raw, values, request_id, principal)
+            reply = await self._in_time(work, began + seconds)
+        finally:
+            shedder.leave(time.monotonic() - began)
         return self._encode(incoming, reply, rid)
 
     async def _in_time(self, work: Awaitable[Reply], until: float) -> Reply:
@@ -153,8 +165,10 @@ class Endpoint:
         finally:
             deadlines.end(task)
 
-    async def _work_on(self, incoming: Incoming, values: Values, request_id: str, principal: Principal | None) -> Reply:
-        return as_reply(await self._work(await self._call(incoming, values, request_id, principal)))
+    async def _work_on(
+        self, incoming: Incoming, raw: bytes, values: Values, request_id: str, principal: Principal | None
+    ) -> Reply:
+        return as_reply(await self._work(self._call(incoming, raw, values, request_id, principal)))
 
     def _principal(self, incoming: Incoming) -> Principal:
         pieces = self._pieces
@@ -176,8 +190,8 @@ class Endpoint:
             return self._deadline
         return min(self._deadline, max(int(asked[:9]), 1) / 1000)
 
-    async def _call(
-        self, incoming: Incoming, values: Values, request_id: str, principal: Principal | None
+    def _call(
+        self, incoming: Incoming, raw: bytes, values: Values, request_id: str, principal: Principal | None
     ) -> Call[Any, Any]:
         route, headers = self.route, incoming.headers
         query: object = None
@@ -185,10 +199,9 @@ class Endpoint:
         sent: dict[str, Any] = {}
         if route.query is not None:
             query = text.structure(parse_query(incoming.target.partition("?")[2]), route.query)
-        if route.repeat is not Repeat.SAFE:
-            sent = await self._sent(incoming)
-            if route.body is not None:
-                body = wire.structure(sent, route.body)
+        if route.body is not None:
+            sent = decode(raw)
+            body = wire.structure(sent, route.body)
         call: Call[Any, Any] = Call(
             body=body,
             query=query,
@@ -203,7 +216,7 @@ class Endpoint:
             call.claim(operation_of(route, call, headers, sent))
         return call
 
-    async def _sent(self, incoming: Incoming) -> dict[str, Any]:
+    async def _raw(self, incoming: Incoming) -> bytes:
         headers = incoming.headers
         if headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Problem(UNSUPPORTED_MEDIA)
@@ -211,7 +224,7 @@ class Endpoint:
         kind = headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
         if raw and kind != "application/json":
             raise Problem(UNSUPPORTED_MEDIA)
-        return decode(raw) if self.route.body is not None else {}
+        return raw
 
     def _encode(self, incoming: Incoming, reply: Reply, rid: bytes) -> tuple[int, bytes]:
         clockwork, data = self._pieces.clockwork, encoded(reply.data)

@@ -127,6 +127,8 @@ class Request:
                     size += len(part)
                     if size > limit:
                         break
+        except TimeoutError:
+            raise Problem(TIMEOUT) from None
         except (web.PayloadAccessError, http_exceptions.BadHttpMessage, ConnectionError):  # the last: the client left
             raise Problem(INVALID_FORMAT, "The body could not be read.") from None
         return b"".join(parts)

@@ -17,28 +17,26 @@ from core.resilience.rank import Rank
 
 SMALLEST, LARGEST, FIRST = 8, 256, 64
 """Requests in flight."""
-GOAL = 0.1
-"""Seconds that requests may take on average before fewer are let in at a time."""
+LATE = 0.1
+"""Seconds that requests may take on average, and that the loop may be late, before fewer are let in."""
 SAMPLE = 32
 """Requests between two looks at how long they took."""
 EVERY = 0.05
 """Seconds between two looks at the loop's lag."""
-EXTREME = 0.5
-"""Seconds of lag in which not even what lies in memory should be sent."""
 STALL = 2.0
 """Seconds without a beat after which no write is begun: a balancer has sent it to another replica by then."""
 SHARES = {Rank.REPORTS: 0.5, Rank.CATALOGUE: 0.7, Rank.OWN: 0.8, Rank.CART: 0.9, Rank.VITAL: 1.0}
 """Of the limit, that requests of a rank and those below it may fill."""
-PATIENCE = {Rank.REPORTS: 0.1, Rank.CATALOGUE: 0.1, Rank.OWN: 0.15, Rank.CART: 0.2, Rank.VITAL: EXTREME}
-"""Seconds of lag from which a rank is refused."""
+PATIENCE = {Rank.REPORTS: 1.0, Rank.CATALOGUE: 1.0, Rank.OWN: 1.5, Rank.CART: 2.0, Rank.VITAL: 5.0}
+"""Times `LATE` that the loop may be late before a rank is refused."""
 UNBOUNDED = 1 << 30
 
 
 class Shedder:
     """One replica's. The limit grows by a tenth while it is used and latency is good, and shrinks by a fifth if not."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, late: float = LATE) -> None:
+        self._clock, self._late = clock, late
         self.limit, self.inside, self.lag = FIRST, 0, 0.0
         self.refused: Counter[Rank] = Counter()
         self._rooms = [UNBOUNDED] * len(Rank)
@@ -72,13 +70,8 @@ class Shedder:
             self._arrange()
 
     @property
-    def extreme(self) -> bool:
-        """Whether the loop is so late that answers from memory had better be refused too."""
-        return self.lag > EXTREME
-
-    @property
     def stalled(self) -> bool:
-        """Whether the process stood still until just now: whoever sent what it finds waiting may have given up on it."""
+        """Whether the process stood still until now: whoever sent what it finds waiting may have given up on it."""
         return self._clock() - self._beat > STALL
 
     async def watch(self) -> None:
@@ -91,7 +84,7 @@ class Shedder:
 
     def _adapt(self) -> None:
         mean = self._seconds / self._left
-        if mean > GOAL:
+        if mean > self._late:
             self.limit = max(SMALLEST, self.limit * 4 // 5)
         elif self._peak >= SHARES[Rank.CATALOGUE] * self.limit:
             self.limit = min(LARGEST, self.limit + max(1, self.limit // 10))
@@ -100,4 +93,4 @@ class Shedder:
 
     def _arrange(self) -> None:
         for rank, share in SHARES.items():
-            self._rooms[rank] = 0 if self.lag > PATIENCE[rank] else int(self.limit * share)
+            self._rooms[rank] = 0 if self.lag > PATIENCE[rank] * self._late else int(self.limit * share)

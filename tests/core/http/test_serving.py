@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from core.auth import Role, TokenIssuer
+from core.resilience.shedding import Shedder
 from tests.core.harness import Probe
 
 
@@ -196,3 +197,29 @@ async def test_head_answers_like_get_without_a_body(probe: Probe) -> None:
     answer = await probe.request("HEAD", "/probe/hello")
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["Content-Length"]) > 100
+
+
+async def test_what_cannot_be_served_in_time_is_refused_at_once_the_least_first(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shedder = probe.app.kernel.shedder
+    with monkeypatch.context() as patched:
+        shedder.lagged(shedder._late * 1.2)
+        patched.setattr(Shedder, "lagged", lambda *_: None)  # what the loop really is, it may measure later
+        refused = await probe.get("/probe/hello")
+        assert (refused.status, refused.code, refused.headers["Retry-After"]) == (503, "SYS_002", "1")
+        assert (await probe.post("/probe/echo", json={"name": "a"})).status == 200
+        assert (await probe.get("/health/live")).status == 200
+    shedder.lagged(0.0)
+    assert (await probe.get("/probe/hello")).status == 200
+    assert shedder.inside == 0
+
+
+async def test_no_write_is_begun_when_the_process_has_just_stood_still(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Shedder, "stalled", True)
+        assert (await probe.post("/probe/echo", json={"name": "a"})).status == 503
+        assert (await probe.get("/probe/hello")).status == 200
+    assert (await probe.post("/probe/echo", json={"name": "a"})).status == 200
