@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from core.auth import SigningKey, TokenIssuer
 from core.errors import Problem
 from core.store.db import Db, Row
-from core.tasks import Tasks
+from core.tasks import SILENCE, Tasks
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -131,5 +131,5 @@ class KeyRing:
     async def serving(self, tasks: Tasks) -> AsyncIterator[None]:
         """The ring is read before the first request, and again from then on."""
         await self._refresh()
-        tasks.forever("keys", self.run)
+        tasks.forever("keys", self.run, silence=SILENCE)
         yield
