@@ -46,36 +46,36 @@ class Armed:
     word: str
     fault: str
     chance: float
+    dice: random.Random
+    """Which requests are hit: the same ones again for the same seed."""
 
 
 _armed: dict[str, list[Armed]] = {}
-_chance = random.Random()  # noqa: S311  which request is hit, not a secret
 
 
 def arm(specs: Iterable[str], seed: str) -> None:
     """Arm these and no others; none makes all inert again. Raises ValueError for what is not of the form above."""
     global armed  # noqa: PLW0603  call sites look at one name
-    found = [_read(spec) for spec in specs]
-    _chance.seed(seed)
+    found = [_read(spec, random.Random(seed)) for spec in specs]  # noqa: S311  no secret
     _armed.clear()
     for one in found:
         _armed.setdefault(one.point, []).append(one)
     armed = bool(found)
 
 
-def _read(spec: str) -> Armed:
+def _read(spec: str, dice: random.Random) -> Armed:
     place, _, what = spec.partition("=")
     point, _, word = place.partition("/")
     fault, _, chance = what.partition(":")
     if point not in POINTS or fault not in FAULTS:
         raise ValueError(f"{spec!r} is no point=fault of {', '.join(POINTS)} and {', '.join(FAULTS)}")
-    return Armed(point, word, fault, float(chance or 1))
+    return Armed(point, word, fault, float(chance or 1), dice)
 
 
 async def reach(point: str, about: str = "") -> None:
     """Suffer what is armed here. Raises ConnectionResetError for the fault `error`."""
     for one in _armed.get(point, ()):
-        if one.word in about and _chance.random() < one.chance:
+        if one.word in about and one.dice.random() < one.chance:
             os.write(2, f"fault point {point} {one.word} {one.fault}\n".encode())  # no buffer that would die too
             await _strike(one)
 
@@ -85,7 +85,7 @@ async def _strike(one: Armed) -> None:
         case "crash":
             _die()
         case "doom":
-            asyncio.get_running_loop().call_later(_chance.uniform(0, DOOM), _die)
+            asyncio.get_running_loop().call_later(one.dice.uniform(0, DOOM), _die)
         case "error":
             raise ConnectionResetError(f"fault point {one.point}")
         case _:

@@ -14,7 +14,7 @@ from tests.faults.never.book import pairs
 from tests.faults.never.rules import read_records
 from tests.faults.proxy import Line, Mode
 from tests.faults.soak_page import page
-from tests.faults.stage import Stage, judged, keep_logs, loaded, quiet
+from tests.faults.stage import judged, keep_logs, loaded, quiet
 from tests.faults.world import Options, Replica, World, opened
 
 EVERY = 60.0
@@ -130,7 +130,7 @@ async def soak(minutes: float, seed: int, out: Path) -> int:
                 task.cancel()
             await asyncio.gather(guard, sampler, return_exceptions=True)
         lines = read_records(records)
-        await quiet(Stage(world, records))
+        await quiet(world, listed)
         violations = await judged(world, lines, listed)
         if violations:
             keep_logs(world, out / "logs" / "soak")

@@ -13,6 +13,7 @@ import asyncpg
 import attrs
 
 from tests.faults.never.book import judge, pairs
+from tests.faults.never.events import lost_event
 from tests.faults.never.rules import Evidence, read_records
 from tests.faults.processes import ROOT, Child
 from tests.faults.world import Options, World, opened
@@ -156,7 +157,7 @@ async def play(scenario: Scenario, seed: int, keep: Path | None = None) -> Playe
             await asyncio.gather(guard, return_exceptions=True)
         lines = read_records(records)
         stage.measures += [found for one in stage.judge_measures if (found := one(lines)) is not None]
-        lag = await quiet(stage)
+        lag = await quiet(world, listed)
         violations = await judged(world, lines, listed)
         if stage.wrong:
             violations["scenario"] = stage.wrong
@@ -167,14 +168,18 @@ async def play(scenario: Scenario, seed: int, keep: Path | None = None) -> Playe
     )
 
 
-async def quiet(stage: Stage) -> float:
+async def quiet(world: World, listed: Sequence[tuple[str, str]]) -> float:
     """Wait until every event was handled; how late the latest was."""
-    server = stage.world.cluster.primary
+    server = world.cluster.primary
     began = time.monotonic()
-    while await server.ask(BUSY, "shop"):
-        if time.monotonic() - began > QUIET:
-            break
-        await asyncio.sleep(0.2)
+    db = await asyncpg.connect(server.url("postgres"))
+    try:
+        while await db.fetchval(BUSY) or await lost_event(Evidence(db=db, pairs=listed)):
+            if time.monotonic() - began > QUIET:
+                break
+            await asyncio.sleep(0.2)
+    finally:
+        db.terminate()
     lag = await server.ask(
         "SELECT coalesce(max(extract(epoch FROM i.finished_at - o.occurred_at)), 0)::float8"
         " FROM kernel.inbox i JOIN kernel.outbox o USING (event_id)",

@@ -16,7 +16,7 @@ import orjson
 
 from tests.faults.never.book import pairs
 from tests.faults.never.rules import read_records
-from tests.faults.stage import Stage, judged, keep_logs, loaded, quiet
+from tests.faults.stage import judged, keep_logs, loaded, quiet
 from tests.faults.world import Options, World, opened
 
 POINTS: dict[str, tuple[str, float]] = {
@@ -141,7 +141,7 @@ async def _case(case: Case, listed: list[tuple[str, str]], keep: Path) -> Swept:
             replica.child.start(VURKSHA_FAULTS__POINTS="")
             await replica.ready()
         lines = read_records(records)
-        await quiet(Stage(world, records))
+        await quiet(world, listed)
         violations = await judged(world, lines, listed)
         if lost := _never_succeeded(lines):
             violations["given up"] = lost
