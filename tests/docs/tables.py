@@ -174,7 +174,7 @@ def personal_data() -> Rows:
     """Table, what becomes of its rows when their person is erased, and why or for how long."""
     holdings = [holding for _, data in built().privacy.owners for holding in data.holdings]
     for one in sorted(holdings, key=lambda each: each.table):
-        yield [code(one.table), one.fate.value, one.why]
+        yield [code(one.table), one.fate.value, one.why or "nothing"]
 
 
 def commands() -> Rows:
