@@ -35,8 +35,6 @@ FAULTS = ("crash", "doom", "error", "delay")
 DOOM = 0.02
 DELAY = 1.0
 
-armed = False
-
 
 @attrs.frozen
 class Armed:
@@ -50,17 +48,13 @@ class Armed:
     """Which requests are hit: the same ones again for the same seed."""
 
 
-_armed: dict[str, list[Armed]] = {}
+armed: tuple[Armed, ...] = ()
 
 
 def arm(specs: Iterable[str], seed: str) -> None:
     """Arm these and no others; none makes all inert again. Raises ValueError for what is not of the form above."""
     global armed  # noqa: PLW0603  call sites look at one name
-    found = [_read(spec, random.Random(seed)) for spec in specs]  # noqa: S311  no secret
-    _armed.clear()
-    for one in found:
-        _armed.setdefault(one.point, []).append(one)
-    armed = bool(found)
+    armed = tuple(_read(spec, random.Random(seed)) for spec in specs)  # noqa: S311  no secret
 
 
 def _read(spec: str, dice: random.Random) -> Armed:
@@ -74,8 +68,8 @@ def _read(spec: str, dice: random.Random) -> Armed:
 
 async def reach(point: str, about: str = "") -> None:
     """Suffer what is armed here. Raises ConnectionResetError for the fault `error`."""
-    for one in _armed.get(point, ()):
-        if one.word in about and one.dice.random() < one.chance:
+    for one in armed:
+        if one.point == point and one.word in about and one.dice.random() < one.chance:
             os.write(2, f"fault point {point} {one.word} {one.fault}\n".encode())  # no buffer that would die too
             await _strike(one)
 

@@ -25,6 +25,7 @@ defaults
   timeout client 80s
   timeout server 6s
   timeout http-request 10s
+  timeout http-keep-alive 75s
   timeout check 500ms
   option redispatch 1
   retries 2
