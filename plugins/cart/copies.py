@@ -1,9 +1,9 @@
 """The encoded answers in Redis, which reads are sent from.
 
 A copy says whose it is, which version of the cart it shows, at which revision of the catalogue it was priced, and when
-PostgreSQL last confirmed it. It can lag behind PostgreSQL in one way only: Redis did not take a newer one. So this
-replica marks the carts it could not write and does not read their copies until it has dropped them, and no replica
-takes a copy's word for longer than a minute.
+PostgreSQL last confirmed it. It can lag behind PostgreSQL in one way only: Redis did not take a newer one. So a replica
+marks the carts it could not write, tells the others through PostgreSQL, and none of them reads such a copy until it has
+dropped it; and no replica takes a copy's word for longer than a minute.
 """
 
 import time
@@ -97,8 +97,8 @@ class Copies:
         _, version, revision, read_at = fields
         return Copy(version=int(version), revision=revision, read_at=float(read_at), json=json)
 
-    async def put(self, user_id: UserId, cart: Cart, json: bytes, revision: bytes) -> None:
-        """Store an answer unless a newer one is there."""
+    async def put(self, user_id: UserId, cart: Cart, json: bytes, revision: bytes) -> bool:
+        """Store an answer unless a newer one is there. False where Redis may still hold an older one."""
         key = self._redis.key(KEY, user_id)
         version = b"%d" % cart.version
         age = (datetime.now(UTC) - cart.updated_at).total_seconds()
@@ -107,12 +107,20 @@ class Copies:
         try:
             await self._store([key], [head + json, version, live])
         except AWAY:
-            self._unsure[user_id] = time.monotonic()
+            self.distrust(user_id)
+            return False
+        return True
 
-    async def drop(self, user_id: UserId) -> None:
-        """Take a copy away, and keep answers that are under way from putting an older one in its place."""
-        if not await self._dropped(user_id):
-            self._unsure[user_id] = time.monotonic()
+    async def drop(self, user_id: UserId) -> bool:
+        """Take a copy away, and keep answers that are under way from putting an older one in its place; as `put`."""
+        if await self._dropped(user_id):
+            return True
+        self.distrust(user_id)
+        return False
+
+    def distrust(self, user_id: UserId) -> None:
+        """Read no copy of this cart before one was dropped."""
+        self._unsure[user_id] = time.monotonic()
 
     async def erase(self, user_id: UserId) -> None:
         """Delete a copy for good. Raises RedisDown or RedisRefused."""

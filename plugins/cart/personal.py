@@ -1,4 +1,4 @@
-"""Personal data of the cart: one row, and its copy in Redis (RELIABILITY 4.15)."""
+"""Personal data of the cart: its row, for a while a doubt, and its copy in Redis (RELIABILITY 4.15)."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from core.store.db import Tx
     from plugins.cart.copies import Copies
 
-HOLDINGS = (Holding("carts.carts", Fate.DELETED),)
+HOLDINGS = (Holding("carts.carts", Fate.DELETED), Holding("carts.doubts", Fate.DELETED))
 
 
 def personal_data(copies: "Copies") -> PersonalData:

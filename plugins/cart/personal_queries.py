@@ -6,12 +6,13 @@ from uuid import UUID
 if TYPE_CHECKING:
     from core.store.db import Tx
 
-# carts_pkey, both.
+# carts_pkey, doubts_pkey.
 COPY: LiteralString = """
 SELECT coalesce(json_agg(json_build_object('productId', t.product, 'quantity', t.quantity) ORDER BY t.line), '[]')::text
 FROM carts.carts c, unnest(c.products, c.quantities) WITH ORDINALITY AS t(product, quantity, line) WHERE c.user_id = $1
 """
 DELETE: LiteralString = "DELETE FROM carts.carts WHERE user_id = $1"
+DELETE_DOUBT: LiteralString = "DELETE FROM carts.doubts WHERE user_id = $1"
 
 
 async def copy(tx: "Tx", user_id: UUID) -> str:
@@ -22,3 +23,4 @@ async def copy(tx: "Tx", user_id: UUID) -> str:
 async def delete(tx: "Tx", user_id: UUID) -> None:
     """The cart."""
     await tx.execute(DELETE, user_id)
+    await tx.execute(DELETE_DOUBT, user_id)

@@ -53,9 +53,10 @@ class CartPlugin:
 
     @hookimpl
     def jobs(self) -> Sequence[Job]:
-        """Clean-up, and copies that Redis did not take (on every replica: each knows its own)."""
+        """Clean-up, and copies that Redis did not take (on every replica)."""
         return (
             Job(name="cart.expire", every=HOUR, run=self._service.expire, single=True),
+            Job(name="cart.hear", every=0.5, run=self._service.hear),
             Job(name="cart.make_good", every=1.0, run=self._copies.make_good),
         )
 

@@ -38,6 +38,15 @@ DELETE FROM carts.carts WHERE user_id IN (
 RETURNING user_id
 """
 
+# doubts_pkey
+DOUBT: LiteralString = """
+INSERT INTO carts.doubts (user_id, at) VALUES ($1, clock_timestamp())
+ON CONFLICT (user_id) DO UPDATE SET at = excluded.at
+"""
+# doubts_at, both. What is read again at each look became visible at its commit, later than its time says.
+DOUBTED: LiteralString = "SELECT user_id, at FROM carts.doubts WHERE at > clock_timestamp() - interval '10 seconds'"
+SETTLED: LiteralString = "DELETE FROM carts.doubts WHERE at < clock_timestamp() - interval '10 minutes'"
+
 
 def _cart(row: "Row | None") -> Cart:
     """A row of carts.carts; where there is none, an empty cart as of now."""
@@ -94,6 +103,18 @@ class CartQueries:
     async def clear(self, user_id: UserId) -> Cart:
         """Take every line out."""
         return _cart(await self._db.command(CLEAR, user_id))
+
+    async def doubt(self, user_id: UserId) -> None:
+        """Tell every replica that Redis may hold an older version of this cart."""
+        await self._db.command(DOUBT, user_id)
+
+    async def doubted(self) -> dict[UserId, datetime]:
+        """What any replica doubted within the last 10 seconds, and when."""
+        return {UserId(UUID(int=row["user_id"].int)): row["at"] for row in await self._db.fetch(DOUBTED)}
+
+    async def forget_doubts(self) -> None:
+        """Delete doubts that are older than any copy that is trusted."""
+        await self._db.command(SETTLED)
 
     async def expire(self, limit: int) -> int:
         """Delete carts whose time is over; how many."""

@@ -1,6 +1,7 @@
 """The rules of the cart: what may go in, what it costs, and from where it is read."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,11 +17,14 @@ from plugins.cart.ports import CART_FULL
 from plugins.product.ports import OutOfStock, ProductId, ShortLine
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from core.http.routing import Operation
     from core.store.db import Db, Tx
     from plugins.cart.copies import Copies
     from plugins.product.ports import Catalog
 
+log = logging.getLogger(__name__)
 SWEEP = 1000
 """Carts that one statement of the clean-up deletes."""
 
@@ -32,6 +36,7 @@ class CartService:
         self._db, self._copies, self._catalog = db, copies, catalog
         self._queries = queries.CartQueries(db)
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
+        self._heard: "Mapping[UserId, datetime]" = {}
 
     async def read(self, user_id: UserId) -> bytes:
         """The cart: one Redis GET when the copy is good, else PostgreSQL; with that away too, an older copy."""
@@ -47,7 +52,9 @@ class CartService:
                 cart = await self._queries.find(user_id)
             except Problem:  # UNAVAILABLE: a read of the database has no other
                 cart = copy.cart()
-        return await self._publish(user_id, cart)
+        revision, json = self._encoded(cart)
+        await self._copies.put(user_id, cart, json, revision)
+        return json
 
     async def add(self, user_id: UserId, product_id: ProductId, quantity: int) -> bytes:
         """Add to a line or begin one. One round trip.
@@ -57,7 +64,7 @@ class CartService:
         bounds = await self._limits(product_id)
         async with self._changing(user_id, product_id):
             cart = await self._queries.add(user_id, product_id, quantity, bounds)
-        return await self._publish(user_id, cart)
+        return await self._changed(user_id, cart)
 
     async def add_once(self, operation: "Operation", product_id: ProductId, quantity: int) -> tuple[bytes, bool]:
         """The same under the client's idempotency key; whether the answer is that of an earlier request.
@@ -73,7 +80,7 @@ class CartService:
             cart = await self._queries.add(user_id, product_id, quantity, bounds, tx)
             revision, json = self._encoded(cart)
             await queries.finished(tx, operation, json)
-        await self._copies.put(user_id, cart, json, revision)
+        await self._keep(user_id, cart, json, revision)
         return json, False
 
     async def put(self, user_id: UserId, product_id: ProductId, quantity: int) -> bytes:
@@ -81,19 +88,19 @@ class CartService:
         bounds = await self._limits(product_id)
         async with self._changing(user_id, product_id):
             cart = await self._queries.put(user_id, product_id, quantity, bounds)
-        return await self._publish(user_id, cart)
+        return await self._changed(user_id, cart)
 
     async def remove(self, user_id: UserId, product_id: ProductId) -> bytes:
         """Take a line out if it is there."""
         async with self._changing(user_id, product_id):
             cart = await self._queries.remove(user_id, product_id)
-        return await self._publish(user_id, cart)
+        return await self._changed(user_id, cart)
 
     async def clear(self, user_id: UserId) -> bytes:
         """Take every line out."""
         async with self._changing(user_id):
             cart = await self._queries.clear(user_id)
-        return await self._publish(user_id, cart)
+        return await self._changed(user_id, cart)
 
     async def check(self, user_id: UserId) -> CheckAnswer:
         """Which lines could be ordered now."""
@@ -106,12 +113,21 @@ class CartService:
 
     async def forget(self, user_id: UserId) -> None:
         """Port `Carts`."""
-        await self._copies.drop(user_id)
+        if not await self._copies.drop(user_id):
+            await self._doubt(user_id)
+
+    async def hear(self) -> None:
+        """Distrust the copies that another replica could not replace; as a job, on every replica."""
+        doubted = await self._queries.doubted()
+        for user_id in [user_id for user_id, at in doubted.items() if self._heard.get(user_id) != at]:
+            self._copies.distrust(user_id)
+        self._heard = doubted
 
     async def expire(self) -> None:
         """Delete carts that nobody has changed for 7 days."""
         while await self._queries.expire(SWEEP) == SWEEP:
             pass
+        await self._queries.forget_doubts()
 
     async def _limits(self, product_id: ProductId) -> Limits:
         """How many of a product a line may have. Memory is asked twice about a product that it does not know."""
@@ -136,10 +152,23 @@ class CartService:
         revision = b"%d" % self._catalog.revision
         return revision, wire.dump(priced(cart, self._catalog.many(cart.lines.keys())))
 
-    async def _publish(self, user_id: UserId, cart: Cart) -> bytes:
+    async def _changed(self, user_id: UserId, cart: Cart) -> bytes:
         revision, json = self._encoded(cart)
-        await self._copies.put(user_id, cart, json, revision)
+        await self._keep(user_id, cart, json, revision)
         return json
+
+    async def _keep(self, user_id: UserId, cart: Cart, json: bytes, revision: bytes) -> None:
+        """Store what a change led to. Where Redis does not take it, the others must not read what is there."""
+        if not await self._copies.put(user_id, cart, json, revision):
+            await self._doubt(user_id)
+
+    async def _doubt(self, user_id: UserId) -> None:
+        try:
+            await self._queries.doubt(user_id)
+        except (
+            Problem
+        ):  # both stores left within a moment: the change stands, and a copy is believed for a minute at most
+            log.warning("a cart that Redis did not take could not be told of")
 
 
 def _problem(refused: Refused, product_id: ProductId | None) -> Problem:
