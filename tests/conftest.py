@@ -72,12 +72,17 @@ def redis_url(servers: Servers) -> str:
     return servers.redis_url
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the broker beside the tests that do not need it: it takes its time."""
+    needed = any({"rabbit_url", "stage"} & set(getattr(item, "fixturenames", ())) for item in session.items)
+    if needed and not session.config.option.collectonly and not os.environ.get("RABBITMQ_URL"):
+        rabbit.begin()
+
+
 @pytest.fixture(scope="session")
-def rabbit_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def rabbit_url() -> str:
     """The RabbitMQ that all tests of a run share. Each keeps to names with a prefix of its own."""
-    folder = tmp_path_factory.getbasetemp()
-    common = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    return os.environ.get("RABBITMQ_URL") or rabbit.shared(common / "rabbit")
+    return os.environ.get("RABBITMQ_URL") or rabbit.shared()
 
 
 @pytest.fixture(scope="session")

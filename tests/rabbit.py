@@ -3,7 +3,6 @@
 `python -m tests.rabbit FOLDER PID` runs one until that process ends: the one that all workers of a test run share.
 """
 
-import fcntl
 import os
 import shutil
 import signal
@@ -149,41 +148,67 @@ def own_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="vurksha-rabbit-", dir="/tmp"))
 
 
-def shared(note: Path) -> str:
-    """The URL of the node that this test run shares, started by whoever asks first.
+def _note() -> Path:
+    """Where the URL of this run's node stands: known by the process that pytest, or all its workers, began in."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return Path(tempfile.gettempdir()) / f"vurksha-rabbit-{owner}" / str(owner)
 
-    It ends with the run: with pytest itself, or with the process that started the workers. `note` holds the URL.
+
+def begin() -> None:
+    """Start the node that this run's tests share, unless a worker did so before, and do not wait for it.
+
+    It ends with the run: with pytest itself, or with the process that started the workers.
     """
-    with note.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not note.exists():
-            owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-            said = note.with_suffix(".log")
-            with said.open("wb") as log:  # by way of a shell that ends at once: nobody here is to wait for its end
-                subprocess.run(
-                    ["/bin/sh", "-c", 'exec "$@" &', "sh", sys.executable, "-m", "tests.rabbit", note, str(owner)],
-                    cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True,
-                )  # fmt: skip
-            until = time.monotonic() + 2 * START
-            while not note.exists():
-                if time.monotonic() > until or "Error" in said.read_text():
-                    raise AssertionError(f"no RabbitMQ for the tests: {said.read_text()}")
-                time.sleep(0.1)
+    note = _note()
+    with suppress(FileExistsError):
+        note.parent.mkdir()
+        # By way of a shell that ends at once: nobody here is to wait for its end.
+        subprocess.run(
+            ["/bin/sh", "-c", 'exec "$@" &', "sh", sys.executable, "-m", "tests.rabbit", note, note.name],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, check=True,
+        )  # fmt: skip
+
+
+def shared() -> str:
+    """The URL of that node, once it is up."""
+    begin()
+    note, until = _note(), time.monotonic() + 2 * START
+    while not note.exists():
+        failed = note.with_suffix(".failed")
+        if time.monotonic() > until or failed.exists():
+            raise AssertionError(f"no RabbitMQ for the tests: {failed.read_text() if failed.exists() else 'too slow'}")
+        time.sleep(0.1)
     return note.read_text()
 
 
 def main(note: Path, owner: int) -> None:
     """Run a node as long as another process lives."""
-    rabbit = Rabbit(own_folder())
     try:
-        rabbit.start()
-        written = note.with_suffix(".new")
-        written.write_text(rabbit.url)
-        written.rename(note)
-        while Path(f"/proc/{owner}").exists() if Path("/proc").exists() else os.getppid() != 1:
-            time.sleep(0.5)
+        rabbit = Rabbit(own_folder())
+        try:
+            rabbit.start()
+            written = note.with_suffix(".new")
+            written.write_text(rabbit.url)
+            written.rename(note)
+            _outlive(owner)
+        finally:
+            rabbit.remove()
+    except Exception as error:
+        note.with_suffix(".failed").write_text(repr(error))
+        _outlive(owner)
+        raise
     finally:
-        rabbit.remove()
+        shutil.rmtree(note.parent)
+
+
+def _outlive(owner: int) -> None:
+    """Until it ended, buried or not."""
+    stat = Path(f"/proc/{owner}/stat")
+    with suppress(ProcessLookupError, FileNotFoundError):
+        while not (stat.exists() and ") Z " in stat.read_text()):
+            os.kill(owner, 0)
+            time.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from core.events.relay import Carrier, Leased, Relay, Straight
 from core.events.subscription import Subscription
 from core.settings import EventSettings, RabbitmqSettings
 from core.store.db import Db
-from core.tasks import Tasks
+from core.tasks import SILENCE, Tasks
 
 if TYPE_CHECKING:
     from core.events.amqp.bridge import Bridge
@@ -61,9 +61,8 @@ class Delivery:
         """Begin to claim and to consume."""
         if self.bridge is not None:
             self.bridge.start(self._tasks)
-        self._tasks.forever("relay", self.relay.run)
-        self._tasks.forever("bus", self.bus.run)
-        self._tasks.forever("outbox age", self._look)
+        for name, loop in (("relay", self.relay.run), ("bus", self.bus.run), ("outbox age", self._look)):
+            self._tasks.forever(name, loop, silence=SILENCE)
 
     async def _look(self) -> None:
         while True:

@@ -21,6 +21,10 @@ log = logging.getLogger("core.events")
 class Carrier(Protocol):
     """A way out of the outbox."""
 
+    async def ready(self) -> None:
+        """Come back when it makes sense to claim rows."""
+        ...
+
     async def carry(self, limit: int) -> int:
         """Hand on at most `limit` due events, the oldest of each aggregate; the number of rows that were claimed."""
         ...
@@ -49,6 +53,9 @@ class Straight:
         pairs = [(each.consumer, each.event.event_type) for each in subscriptions]
         self._consumers, self._types = [consumer for consumer, _ in pairs], [event_type for _, event_type in pairs]
 
+    async def ready(self) -> None:
+        """Always."""
+
     async def carry(self, limit: int) -> int:
         """All or nothing."""
         moved = await self._rows.hand_over(self._consumers, self._types, limit)
@@ -68,9 +75,12 @@ class Leased:
     rows: OutboxRows
     transport: Transport
 
-    async def carry(self, limit: int) -> int:
-        """Waits, with nothing claimed, while the broker is away."""
+    async def ready(self) -> None:
+        """When there is a broker that takes messages. Until then nothing is claimed."""
         await self.transport.ready()
+
+    async def carry(self, limit: int) -> int:
+        """Every row that was claimed is settled."""
         batch = await self.rows.claim(limit)
         if batch:
             if faultpoints.armed:
@@ -128,6 +138,7 @@ class Relay:
     async def step(self) -> int:
         """One batch; the number of events that were claimed."""
         self._wake.clear()
+        await self._carrier.ready()
         if self._closing:
             return 0
         self._stepping = True

@@ -118,7 +118,7 @@ class Consumer:
 
     async def _failed(self, message: "AbstractIncomingMessage", error: Exception, *, for_ever: bool) -> None:
         before = message.headers.get(FAILURES)
-        failures = before if isinstance(before, int) else 0
+        failures = max(0, before) if isinstance(before, int) else 0
         if self._last:  # nothing falls out of the last queue
             failures, for_ever = min(failures, len(DELAYS) - 1), False
         exchange = None if for_ever else self._topology.delay(failures)
@@ -148,5 +148,7 @@ class Consumer:
 
 
 def _plain(message: "AbstractIncomingMessage") -> "dict[str, Any]":
-    """Its headers without the broker's own, from which it would conclude that the message goes in circles."""
-    return {name: value for name, value in message.headers.items() if not name.startswith(("x-death", "x-first-death"))}
+    """Its plain headers, without the broker's account of deaths: it would conclude that the message goes in circles."""
+    return {
+        name: value for name, value in message.headers.items() if isinstance(value, str | int) and "death" not in name
+    }

@@ -20,6 +20,8 @@ log = logging.getLogger("core.events")
 
 KEPT = 65_536
 """Bytes of a body that are kept."""
+LONGEST = 500
+"""Characters of a text that is only there to be read."""
 
 # By dead_letters_fingerprint_key: a message that comes again is the same letter.
 KEEP = """
@@ -50,16 +52,24 @@ class DeadLetters:
 
 def _letter(topology: Topology, message: "AbstractIncomingMessage") -> tuple[Any, ...]:
     queue, why = _death(message)
-    body, headers = message.body, _json(message.headers)
     event_id = event_type = None
     try:
-        arrival = decode(body, message.headers)
-        event_id, event_type = arrival.event_id, arrival.event_type.replace("\0", "")
-        reason = str(message.headers.get(ERROR) or why)
+        arrival = decode(message.body, message.headers)
+        event_id, event_type = arrival.event_id, _text(arrival.event_type)
+        reason = message.headers.get(ERROR) or why
     except Undecodable as error:
-        reason = f"{why}: {error}".replace("\0", "")
-    fingerprint = hashlib.sha256(b"\0".join((queue.encode(), (message.message_id or "").encode(), body))).digest()
-    return topology.consumer(queue), event_id, event_type, reason, body[:KEPT], len(body), headers, fingerprint
+        reason = f"{why}: {error}"
+    identity = b"\0".join((queue.encode(), (message.message_id or "").encode(), message.body))
+    return (
+        topology.consumer(queue),
+        event_id,
+        event_type,
+        _text(reason),
+        message.body[:KEPT],
+        len(message.body),
+        orjson.dumps(_plain(message.headers)).decode(),
+        hashlib.sha256(identity).digest(),
+    )
 
 
 def _death(message: "AbstractIncomingMessage") -> tuple[str, str]:
@@ -67,11 +77,19 @@ def _death(message: "AbstractIncomingMessage") -> tuple[str, str]:
     deaths = message.headers.get("x-death")
     first = deaths[0] if isinstance(deaths, list) and deaths else None
     if not isinstance(first, Mapping):
-        return (message.routing_key or "").replace("\0", ""), "published as dead"
-    return str(first.get("queue", "")), str(first.get("reason", ""))
+        return _text(message.routing_key), "published as dead"
+    return _text(first.get("queue")), _text(first.get("reason"))
 
 
-def _json(headers: Mapping[str, Any]) -> str:
-    """Whatever a publisher wrote there, as JSON that the database takes."""
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
-    return orjson.dumps(dict(headers), default=repr, option=options).decode().replace("\\u0000", "")
+def _text(value: object) -> str:
+    """As the database takes it."""
+    return str(value).replace("\0", "")[:LONGEST]
+
+
+def _plain(value: object) -> object:
+    """Whatever a publisher wrote into the headers, as JSON that the database takes."""
+    if isinstance(value, Mapping):
+        return {_text(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, int | float) else _text(value)

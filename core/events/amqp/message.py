@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.events.outbox import OutboxRow
 
 LARGEST = 1_048_576
-"""Bytes of a message that is looked at: our own events have less than 70,000."""
+"""Bytes of a message that is looked at: our own events have far less."""
 PLACE, CORRELATION, FAILURES, ERROR = "x-sequence", "x-correlation-id", "x-failures", "x-error"
 PING = "ping"
 """The type of messages that only show that a consumer lives."""

@@ -25,7 +25,7 @@ log = logging.getLogger("core.events")
 CONFIRM = 5.0
 """Seconds for the broker's confirm (RELIABILITY 3)."""
 LOOK = 0.2
-"""Seconds between looks at a broker that is blocked."""
+"""Seconds between looks at a broker that is away or blocked."""
 TROUBLE = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What says nothing of the message, but of the broker or the way to it."""
 
@@ -69,12 +69,12 @@ class Publisher:
 
     async def ready(self) -> None:
         """Come back when the broker takes messages."""
-        while True:
-            await self._open.wait()
-            self.blocked = self._live is not None and await self._live.blocked()
-            if not self.blocked:
-                return
+        while not await self._takes():  # noqa: ASYNC110  blocked or not: nobody tells
             await asyncio.sleep(LOOK)
+
+    async def _takes(self) -> bool:
+        self.blocked = self._live is not None and await self._live.blocked()
+        return self.connected
 
     async def deliver(self, batch: Sequence[OutboxRow]) -> Report:
         """Publish; every row is in the report, after 5 s at most."""
@@ -85,9 +85,7 @@ class Publisher:
             for task in tasks:
                 task.cancel()
         report = self._report(tasks)
-        if late:
-            self.blocked = self._live is not None and await self._live.blocked()
-        if report.refused or (report.unreached and not self.blocked):
+        if report.refused or (report.unreached and (not late or await self._takes())):
             self._doubtful.set()  # a new connection, which also declares again what may have been deleted
         return report
 

@@ -70,8 +70,15 @@ async def test_a_replica_without_a_database_gives_its_messages_to_another_in_ord
         return False
 
     monkeypatch.setattr(rows, "receive", away)
-    handler, parcel = Handler(), uuid7()
-    rabbit_stage.replica([moved(handler)])
+    handler, parcel, arrived = Handler(), uuid7(), list[int]()
+    others = rabbit_stage.replica([moved(handler)]).bridge.intake._rows
+    real = others.receive
+
+    async def receive(consumer: str, arrivals: Any) -> None:
+        arrived.extend(arrival.seq for arrival in arrivals)
+        await real(consumer, arrivals)
+
+    monkeypatch.setattr(others, "receive", receive)
     await rabbit_stage.emit(*(ParcelMoved(parcel_id=parcel, step_number=number) for number in range(10)))
 
     async def all_published() -> bool:
@@ -82,6 +89,7 @@ async def test_a_replica_without_a_database_gives_its_messages_to_another_in_ord
     monkeypatch.setattr(rows, "reachable", unreachable)
     assert await rabbit_stage.settled(10) == [("done", 0, None)] * 10
     assert [number for _, number in handler.seen] == list(range(10))
+    assert arrived == sorted(arrived)
 
 
 async def test_a_draining_replica_leaves_its_queues_to_others(rabbit_stage: Stage) -> None:
