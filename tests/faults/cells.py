@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from tests.faults.scenarios.common import percentile
 from tests.faults.stage import NORMAL, PATHS, Played
 
 FAST_FAIL = frozenset({"ok", "4xx", "FF", "late", "busy"})
@@ -18,10 +19,13 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "T": frozenset({"ok", "4xx", "T"}),
     "T/B": FAST_FAIL | {"T"},
     "Q": frozenset({"ok", "4xx"}),
+    "shed": FAST_FAIL,
+    "late": FAST_FAIL,
+    "kept": frozenset({"ok", "4xx"}),
 }
 """Outcome classes of single tries that a promise allows."""
-MAY_FAIL = frozenset({"FF"})
-"""Promises under which an operation may fail after all of the app's repeats: the outage was longer than those."""
+MAY_FAIL = frozenset({"FF", "shed", "late"})
+"""Promises under which an operation may fail after all of the app's repeats: the trouble was longer than those."""
 MILLIS = {"ok": 200.0, "ok300": 300.0}
 """The p99 of successes that a promise names."""
 FAST = 1000.0
@@ -111,8 +115,3 @@ def _told(tries: Sequence[Mapping[str, Any]], promise: str) -> tuple[bool, str]:
         elif out == "FF":
             slow = slow or percentile(millis, 99) > FAST
     return slow, ", ".join(parts)
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """By nearest rank; of nothing it is 0."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0

@@ -20,7 +20,7 @@ from tests.faults.world import Options, Replica, World, opened
 EVERY = 60.0
 """Seconds from one fault to the next."""
 SAMPLE = 5.0
-RATE, CUSTOMERS = 60.0, 60
+RATES, CUSTOMERS = (60.0,), 60
 
 
 @attrs.frozen(kw_only=True)
@@ -122,14 +122,14 @@ async def soak(minutes: float, seed: int, out: Path) -> int:
         guard = asyncio.create_task(world.cluster.guard())
         sampler = asyncio.create_task(_sample(world, samples))
         try:
-            async with loaded(world, rate=RATE, customers=CUSTOMERS, seed=seed) as records:
+            async with loaded(world, rates=RATES, customers=CUSTOMERS, seed=seed) as load:
                 await _suffer(world, chance, began + minutes * 60, suffered)
                 await asyncio.sleep(15)
         finally:
             for task in (guard, sampler):
                 task.cancel()
             await asyncio.gather(guard, sampler, return_exceptions=True)
-        lines = read_records(records)
+        lines = read_records(load.records)
         await quiet(world, listed)
         violations = await judged(world, lines, listed)
         if violations:

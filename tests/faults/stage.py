@@ -1,7 +1,7 @@
 """A scenario on its stage: a world, its load, the moments that matter, and what was measured between them."""
 
 import asyncio
-import subprocess
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -60,10 +60,23 @@ class Scenario:
     body: "Callable[[Stage], Awaitable[None]]"
     also: str = ""
     options: Options = attrs.field(factory=Options)
-    rate: float = 60.0
+    rates: tuple[float, ...] = (60.0,)
+    """Requests per second that customers aim at; a body goes on to the next of them by `stage.load.next_rate()`."""
     customers: int = 36
     quick: bool = False
     """Part of the short run inside the test suite."""
+
+
+@attrs.frozen
+class Loaded:
+    """A load that runs."""
+
+    records: Path
+    child: Child
+
+    def next_rate(self) -> None:
+        """Go on to the next of its rates."""
+        self.child.signal(signal.SIGUSR1)
 
 
 @attrs.define
@@ -71,7 +84,7 @@ class Stage:
     """What a scenario's body acts on."""
 
     world: World
-    records: Path
+    load: Loaded
     started: float = attrs.field(factory=time.time)
     broken_at: float = 0.0
     healed_at: float = 0.0
@@ -119,10 +132,10 @@ class Played:
 
 
 @asynccontextmanager
-async def loaded(world: World, *, rate: float, customers: int, seed: int) -> AsyncIterator[Path]:
+async def loaded(world: World, *, rates: Sequence[float], customers: int, seed: int) -> AsyncIterator[Loaded]:
     """The load in a process of its own; at the end of the block it has finished what was under way."""
     out = world.folder / "records.jsonl"
-    words = [world.balancer.url, world.codes, out, "--rate", rate, "--customers", customers, "--seed", seed]
+    words = [world.balancer.url, world.codes, out, "--rate", *rates, "--customers", customers, "--seed", seed]
     child = Child(
         "load",
         [sys.executable, "-m", "tests.faults.load", *map(str, words)],
@@ -131,9 +144,9 @@ async def loaded(world: World, *, rate: float, customers: int, seed: int) -> Asy
     )
     child.start()
     try:
-        yield out
+        yield Loaded(out, child)
     finally:
-        child.signal(subprocess.signal.SIGTERM)
+        child.signal(signal.SIGTERM)
         code = await child.ended(30)
     if code:
         raise RuntimeError(f"the load failed:\n{child.tail()}")
@@ -145,8 +158,8 @@ async def play(scenario: Scenario, seed: int, keep: Path | None = None) -> Playe
     async with opened(scenario.options) as world:
         guard = asyncio.create_task(world.cluster.guard())
         try:
-            async with loaded(world, rate=scenario.rate, customers=scenario.customers, seed=seed) as records:
-                stage = Stage(world, records)
+            async with loaded(world, rates=scenario.rates, customers=scenario.customers, seed=seed) as load:
+                stage = Stage(world, load)
                 await asyncio.sleep(WARM)
                 await scenario.body(stage)
                 if not stage.healed_at:
@@ -155,7 +168,7 @@ async def play(scenario: Scenario, seed: int, keep: Path | None = None) -> Playe
         finally:
             guard.cancel()
             await asyncio.gather(guard, return_exceptions=True)
-        lines = read_records(records)
+        lines = read_records(load.records)
         stage.measures += [found for one in stage.judge_measures if (found := one(lines)) is not None]
         lag = await quiet(world, listed)
         violations = await judged(world, lines, listed)

@@ -44,7 +44,7 @@ MILDER = 5.0
 """How much more often what does not kill the process hits."""
 BATCH = 1500
 """Operations of one case in one round."""
-RATE, CUSTOMERS = 150.0, 60
+RATES, CUSTOMERS = (150.0,), 60
 LONGEST = 90.0
 """Seconds for one case: a point that is seldom reached gets fewer operations."""
 
@@ -132,15 +132,15 @@ async def _case(case: Case, listed: list[tuple[str, str]], keep: Path) -> Swept:
         production=False, standby=False, rabbit=case.name.startswith("outbox."), armed=settings, settings={}
     )
     async with opened(options) as world:
-        async with _revived(world), loaded(world, rate=RATE, customers=CUSTOMERS, seed=case.seed) as records:
-            while time.monotonic() - began < LONGEST and _operations(records) < BATCH:
+        async with _revived(world), loaded(world, rates=RATES, customers=CUSTOMERS, seed=case.seed) as load:
+            while time.monotonic() - began < LONGEST and _operations(load.records) < BATCH:
                 await asyncio.sleep(1)
         hits = sum(replica.child.log.read_text().count("fault point ") for replica in world.replicas.values())
         for replica in world.replicas.values():  # nothing breaks while what is left is delivered
             replica.child.kill()
             replica.child.start(VURKSHA_FAULTS__POINTS="")
             await replica.ready()
-        lines = read_records(records)
+        lines = read_records(load.records)
         await quiet(world, listed)
         violations = await judged(world, lines, listed)
         if lost := _never_succeeded(lines):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.cells import BROKEN, NONE, PASS, SLOW, cells, percentile
+from tests.faults.cells import BROKEN, NONE, PASS, SLOW, cells
 from tests.faults.load.client import kind_of
 from tests.faults.report import write
-from tests.faults.scenarios.common import first_success, last_failure, row, slowest
+from tests.faults.scenarios.common import first_success, last_failure, percentile, row, slowest
 from tests.faults.soak_page import slope
 from tests.faults.stage import NORMAL, Played, Scenario, Stage
 

@@ -33,7 +33,7 @@ async def test_a_promise_holds_while_something_is_broken(alone: None, name: str,
     haproxy()
     scenario = SCENARIOS[name]
     options = attrs.evolve(scenario.options, settings={**UNHURRIED, **scenario.options.settings})
-    outcome = await attempt(attrs.evolve(scenario, options=options, rate=30.0), seed=1, keep=tmp_path)
+    outcome = await attempt(attrs.evolve(scenario, options=options, rates=(30.0,)), seed=1, keep=tmp_path)
     wrong = [f"{cell.path}: {line}" for cell in outcome.cells if cell.verdict == BROKEN for line in cell.wrong]
     assert (wrong, outcome.violations) == ([], {})
     assert not outcome.broken

@@ -1,11 +1,14 @@
-"""The load, in a process of its own: `python -m tests.faults.load URL CODES OUT --rate 60`. SIGTERM ends it."""
+"""The load, in a process of its own: `python -m tests.faults.load URL CODES OUT --rate 60`. SIGTERM ends it.
+
+SIGUSR1 goes on to the next of the rates.
+"""
 
 import argparse
 import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,14 +29,21 @@ FINISH = 20.0
 class Load:
     """Customers of all kinds at a steady pace."""
 
-    def __init__(self, url: str, codes: Path, out: IO[bytes], *, customers: int, rate: float, seed: int) -> None:
+    def __init__(
+        self, url: str, codes: Path, out: IO[bytes], *, customers: int, rates: Sequence[float], seed: int
+    ) -> None:
         self._url, self._codes, self._out = f"{url}/api/v1", codes, out
-        self._count, self._pause, self._seed = customers, customers / rate, seed
+        self._count, self._seed = customers, seed
+        self._pauses = [customers / rate for rate in rates]
         self._stop = asyncio.Event()
 
     def record(self, kind: str, **fields: Any) -> None:
         """One line, complete at once."""
         self._out.write(orjson.dumps({"kind": kind, "at": time.time(), **fields}, option=orjson.OPT_APPEND_NEWLINE))
+
+    def next_rate(self) -> None:
+        """The next one; the last one stays."""
+        self._pauses = self._pauses[1:] or self._pauses
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -63,7 +73,7 @@ class Load:
     async def _live(self, number: int, session: aiohttp.ClientSession, shop: Shop) -> None:
         chance = random.Random(f"{self._seed}-{number}")
         kind = KINDS[number % len(KINDS)]
-        await asyncio.sleep(chance.random() * self._pause)
+        await asyncio.sleep(chance.random() * self._pauses[0])
         who = self._customer(number, session, shop, chance)
         while not self._stop.is_set():
             began = time.monotonic()
@@ -72,7 +82,7 @@ class Load:
                 await who.sign_in()
             else:
                 await self._choice(kind, who, chance)()
-            spare = self._pause * (0.5 + chance.random()) - (time.monotonic() - began)
+            spare = self._pauses[0] * (0.5 + chance.random()) - (time.monotonic() - began)
             await asyncio.sleep(max(0.0, spare))
 
     def _customer(self, number: int, session: aiohttp.ClientSession, shop: Shop, chance: random.Random) -> Customer:
@@ -95,11 +105,12 @@ async def main() -> None:
     parser.add_argument("codes", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--customers", type=int, default=36)
-    parser.add_argument("--rate", type=float, default=60)
+    parser.add_argument("--rate", type=float, nargs="+", default=[60.0])
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with given.out.open("ab", buffering=0) as out:
-        load = Load(given.url, given.codes, out, customers=given.customers, rate=given.rate, seed=given.seed)
+        load = Load(given.url, given.codes, out, customers=given.customers, rates=given.rate, seed=given.seed)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, load.next_rate)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, load.stop)
         await load.run()

@@ -8,6 +8,4 @@ SCENARIOS: dict[str, Scenario] = {
 }
 ELSEWHERE = {
     "Webhook repeated, reordered, forged": "the program has no payment webhook yet",
-    "Load 3x capacity": "the load and the shop share this machine's processors: three times the capacity of three "
-    "replicas cannot be produced beside them; `./ops/bench` and the limiter's own tests hold its parts",
 }

@@ -60,3 +60,8 @@ def slowest(name: str, limit: float, paths: Collection[str], start: float, *, ha
         return Measure(name=name, value=max(waits, default=0.0), limit=limit, hard=hard)
 
     return look
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """By nearest rank; of nothing it is 0."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0

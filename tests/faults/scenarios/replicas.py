@@ -4,14 +4,18 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tests.faults.processes import CannotRun
 from tests.faults.release import prepared
-from tests.faults.scenarios.common import ALL_OK, row
-from tests.faults.stage import Scenario, Stage
+from tests.faults.scenarios.common import ALL_OK, Judge, percentile, row
+from tests.faults.stage import Measure, Scenario, Stage
 from tests.faults.world import FAKETIME, Options
 
 ONE_ERROR = row("T T T T T T T T T")
+SLOW_LINE = 0.015
+"""Seconds more for each packet to and from PostgreSQL."""
 SIEGE = 2000
 """Slow connections."""
 
@@ -118,6 +122,53 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"x")
 
 
+async def overloaded(stage: Stage) -> None:
+    """Three times what the shop can do.
+
+    What it can do is set by a slow line to PostgreSQL and few connections, far below what this machine's processors can
+    do: those make the load as well.
+    """
+    for proxy in stage.world.proxies("postgres"):
+        proxy.line.latency = SLOW_LINE
+    await asyncio.sleep(5)  # everybody is signed in by now
+    stage.load.next_rate()
+    peak_from = time.time() + 3
+    await asyncio.sleep(11)
+    stage.load.next_rate()
+    stage.broken()
+    await asyncio.sleep(15)
+    stage.load.next_rate()
+    stage.healed()
+    for proxy in stage.world.proxies("postgres"):
+        proxy.line.latency = 0.0
+    stage.judge_measures += [
+        lost_goodput((peak_from, stage.broken_at), (stage.broken_at + 2, stage.healed_at)),
+        rejects("rejects, p99 (ms)", stage.broken_at, stage.healed_at, 20.0),
+    ]
+
+
+def lost_goodput(peak: tuple[float, float], flood: tuple[float, float]) -> Judge:
+    """How much less succeeds a second in the flood than at the peak, of what needs PostgreSQL; in percent."""
+
+    def look(records: Sequence[Mapping[str, Any]]) -> Measure:
+        good = [o["began"] for o in records if o["kind"] == "try" and o["path"] in "AKOWR" and o["out"] == "ok"]
+        before, after = (sum(start <= at <= end for at in good) / (end - start) for start, end in (peak, flood))
+        lost = 100 * (1 - after / before) if before else 100.0
+        return Measure(name=f"goodput lost, from {before:.0f}/s to {after:.0f}/s", value=lost, limit=20.0, unit="%")
+
+    return look
+
+
+def rejects(name: str, start: float, end: float, limit: float) -> Judge:
+    """How long a refusal takes, at worst but one in a hundred."""
+
+    def look(records: Sequence[Mapping[str, Any]]) -> Measure:
+        waits = [o["ms"] for o in records if o["kind"] == "try" and o["out"] == "FF" and start <= o["began"] <= end]
+        return Measure(name=name, value=percentile(sorted(waits), 99), limit=limit, unit="ms")
+
+    return look
+
+
 async def rolling(stage: Stage) -> None:
     """A migration is applied under load, then each replica is replaced by one that needs it."""
     world = stage.world
@@ -160,6 +211,16 @@ SCENARIOS = (
         body=clock_off,
         also="that replica unready <= 10 s",
         options=Options(clocks=True),
+    ),
+    Scenario(
+        name="overload",
+        title="Load 3x capacity",
+        promise=row("shed late late kept shed shed kept kept Q"),
+        body=overloaded,
+        also="rejects <= 20 ms; goodput >= 80 % of peak. Capacity is set by a slow line to PostgreSQL",
+        options=Options(replicas=1, settings={"VURKSHA_POSTGRES__POOL_SIZE": "4"}),
+        rates=(60.0, 90.0, 270.0, 30.0),
+        customers=150,
     ),
     Scenario(
         name="slow-connections",
