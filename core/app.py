@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -44,6 +44,7 @@ from core.store.cache import Cache
 from core.store.db import Db
 from core.store.pool import Pool
 from core.store.redis import Redis
+from core.store.standby import standby_at
 from core.tasks import SILENCE, Tasks
 
 PREFIX = "/api/v1"
@@ -193,7 +194,7 @@ class App:
         try:
             yield
         finally:
-            await self.db.pool.close()
+            await self.db.close()
 
     @asynccontextmanager
     async def _events(self) -> AsyncIterator[None]:
@@ -205,9 +206,12 @@ class App:
             await self.delivery.stop(WORKERS_STOP)
             await self.workers.stop(WORKERS_STOP)
 
-    async def start(self) -> None:
-        """Everything up, in order; ready at the end."""
+    async def start(self, settle: Callable[[], None] = lambda: None) -> None:
+        """Everything up, in order; ready at the end. `settle` is called before that, and may block."""
         await self._lifecycle.start()
+        settle()
+        await asyncio.sleep(0.001)  # timers that are late by now tell the shedder so
+        self.kernel.shedder.lagged(0.0)  # how late the start made them says nothing of the load
         self.health.reasons.discard("starting")
         self.entry.started.set()
 
@@ -244,13 +248,14 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
         reserve=postgres.reserve,
         server=FULL,
     )
-    db = Db(pool, acquire=postgres.acquire)
+    standby = standby_at(postgres.standby_url.reveal(), FULL) if postgres.standby_url else None
+    db = Db(pool, acquire=postgres.acquire, standby=standby)
     redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
     return Kernel(
         settings=settings,
         services=Services(),
         db=db,
-        breakers=Breakers(db.breaker, db.writes, redis.breaker),
+        breakers=Breakers(db.breaker, db.writes, redis.breaker, *([standby.breaker] if standby else [])),
         shedder=Shedder(late=settings.http.late),
         redis=redis,
         cache=Cache(redis, tasks),

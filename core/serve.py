@@ -84,25 +84,27 @@ async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool
 
 
 async def _start(app: App, *, prepare: bool, told: Callable[[App], None]) -> None:
-    await app.start()
+    await app.start(_settle)
     if prepare:
         for seed in app.plugins.declared("seeds"):
             log.info("%s", await seed())
-    gc.collect()
-    gc.enable()
-    gc.set_threshold(*COLLECT)
-    gc.freeze()  # what lives from here on is the app itself: later collections need not walk it
     log.info("ready: version %s, python %s", version("vurksha"), sys.version.split()[0])
     app.log.flush()
     told(app)
 
 
+def _settle() -> None:
+    gc.collect()
+    gc.enable()
+    gc.set_threshold(*COLLECT)
+    gc.freeze()  # what lives from here on is the app itself: later collections need not walk it
+
+
 async def _end(app: App, server: asyncio.Server, starting: "asyncio.Task[None]", settings: Settings) -> None:
     """Unready at once, serve a little longer, finish what is under way, leave (RELIABILITY 4.10)."""
     budget = settings.stop
-    faulthandler.dump_traceback_later(
-        budget.drain + budget.finish + CLOSING + GRACE, exit=True
-    )  # also if the loop hangs
+    at_last = budget.drain + budget.finish + CLOSING + GRACE
+    faulthandler.dump_traceback_later(at_last, exit=True)  # also if the loop hangs
     app.drain()
     if starting.done() and not starting.exception():
         await asyncio.sleep(budget.drain)

@@ -47,6 +47,8 @@ class PostgresSettings:
     url: Secret | None = None
     direct_url: Secret | None = None
     """For `vurksha migrate`, where `url` leads to a pooler: a migrator's lock belongs to its session."""
+    standby_url: Secret | None = None
+    """A read-only copy that answers reads while the primary does not; without one they are refused then."""
     pool_size: int = 16
     warm: int = 2
     reserve: int = 2

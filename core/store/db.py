@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, LiteralString, TypeVar
 
 import asyncpg
@@ -23,6 +23,7 @@ from core.resilience.retry import RetryBudget, pause
 from core.store.faults import BROKEN, OUTDATED, UNREACHABLE, UNWRITABLE, Lost, NotReached, Refused, RolledBack, counts
 from core.store.faults import translated as told
 from core.store.pool import Connection, Pool, PoolTimeout
+from core.store.standby import Standby
 from core.store.tx import TELLING, WRITE, Row, Tx, committed
 from core.store.watch import Watch
 
@@ -47,8 +48,8 @@ log = logging.getLogger("core.db")
 class Db:
     """The pool, as an object that services hold before it is open."""
 
-    def __init__(self, pool: Pool, *, acquire: float = 0.3) -> None:
-        self.pool, self._acquire = pool, acquire
+    def __init__(self, pool: Pool, *, acquire: float = 0.3, standby: Standby | None = None) -> None:
+        self.pool, self._acquire, self.standby = pool, acquire, standby
         self.breaker = Breaker("postgres", slow=SLOW, longest=LONGEST)
         self.writes = Breaker("postgres writes", slow=float("inf"), longest=LONGEST)
         self.watch = Watch(pool, self.breaker)
@@ -157,6 +158,12 @@ class Db:
             self.on_events()
         return row
 
+    async def close(self) -> None:
+        """Leave the server, and the standby."""
+        await self.pool.close()
+        if self.standby is not None:
+            await self.standby.pool.close()
+
     async def reachable(self) -> bool:
         """Whether a query is answered within 200 ms."""
         try:
@@ -167,11 +174,18 @@ class Db:
 
     async def _read(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
         try:
+            try:
+                return await self._ask(ask, sql, args, READ)
+            except (Lost, RolledBack):
+                if not self._budget.take():
+                    raise
             return await self._ask(ask, sql, args, READ)
-        except (Lost, RolledBack):
-            if not self._budget.take():
+        except Problem as problem:  # UNAVAILABLE, or a refusal, which is an answer
+            if self.standby is None or problem.code is not UNAVAILABLE or not self.standby.serves():
                 raise
-        return await self._ask(ask, sql, args, READ)
+            with suppress(Exception):
+                return await self.standby.read(ask, sql, args)
+            raise
 
     async def _ask(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...], cap: float) -> Any:
         """One statement on a connection of its own, committed by itself."""

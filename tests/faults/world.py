@@ -200,6 +200,8 @@ class World:
         }
         env = {**self.environment(), **self.options.armed}
         env["DATABASE_URL"] = f"postgresql://shop@127.0.0.1:{proxies['postgres'].port}/shop"
+        if self.cluster.standby is not None:
+            env["VURKSHA_POSTGRES__STANDBY_URL"] = self.cluster.standby.url()
         env["REDIS_URL"] = f"redis://127.0.0.1:{proxies['redis'].port}/0"
         if self._broker:
             env["RABBITMQ_URL"] = self._broker.url.replace(f":{self._broker.port}", f":{proxies['rabbit'].port}")

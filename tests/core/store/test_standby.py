@@ -1,0 +1,80 @@
+"""Reads of people's own data are answered by a standby while the primary is away; nothing else is."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.errors import UNAVAILABLE, Problem
+from core.resilience.rank import Rank, rank
+from core.store.db import Db
+from core.store.pool import Pool
+from core.store.standby import standby_at
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+
+def primary(dsn: str) -> Pool:
+    return Pool(dsn, size=2, warm=0, connect=0.5, server={})
+
+
+@pytest.fixture
+async def bereft(database_url: str) -> AsyncIterator[Db]:
+    """The primary is away, the standby is there."""
+    db = Db(primary(NOWHERE), standby=standby_at(database_url, {}))
+    yield db
+    await db.close()
+
+
+@pytest.mark.parametrize("reader", [Rank.REPORTS, Rank.CATALOGUE, Rank.OWN], ids=lambda one: one.name)
+async def test_reads_are_answered_by_the_standby(bereft: Db, reader: Rank) -> None:
+    rank.set(reader)
+    assert await bereft.fetchval("SELECT 7") == 7
+    assert (await bereft.fetchrow("SELECT 7 AS n") or {})["n"] == 7
+    assert len(await bereft.fetch("SELECT generate_series(1, 3)")) == 3
+
+
+@pytest.mark.parametrize("writer", [Rank.CART, Rank.VITAL], ids=lambda one: one.name)
+async def test_what_a_write_wants_to_know_is_not(bereft: Db, writer: Rank) -> None:
+    rank.set(writer)
+    with pytest.raises(Problem) as refused:
+        await bereft.fetchval("SELECT 7")
+    assert refused.value.code is UNAVAILABLE
+
+
+async def test_commands_and_transactions_are_not_whoever_asks(bereft: Db) -> None:
+    rank.set(Rank.OWN)
+    with pytest.raises(Problem):
+        await bereft.command("SELECT 7")
+    with pytest.raises(Problem):
+        async with bereft.transaction() as tx:
+            await tx.fetchval("SELECT 7")
+
+
+async def test_with_both_away_the_refusal_is_the_primarys() -> None:
+    rank.set(Rank.OWN)
+    db = Db(primary(NOWHERE), standby=standby_at(NOWHERE, {}))
+    for _ in range(8):  # until both breakers are open
+        with pytest.raises(Problem) as refused:
+            await db.fetchval("SELECT 7")
+        assert refused.value.code is UNAVAILABLE
+    assert db.standby is not None
+    assert db.standby.breaker.trips == 1
+    await db.close()
+
+
+async def test_the_primary_answers_while_it_is_there(database_url: str) -> None:
+    rank.set(Rank.OWN)
+    db = Db(primary(database_url), standby=standby_at(NOWHERE, {}))
+    assert await db.fetchval("SELECT 7") == 7
+    assert db.standby is not None
+    assert db.standby.pool.opened == 0
+    await db.close()
+
+
+async def test_a_statement_that_fails_on_the_standby_leaves_its_connection(bereft: Db) -> None:
+    rank.set(Rank.OWN)
+    with pytest.raises(Problem):
+        await bereft.fetchval("SELECT 1 / 0")
+    assert bereft.standby is not None
+    assert (bereft.standby.pool.opened, bereft.standby.pool.free) == (0, 0)
+    assert await bereft.fetchval("SELECT 7") == 7
