@@ -52,12 +52,12 @@ async def test_keys_rotate_under_load_without_a_401_and_a_revoked_one_ends_every
 ) -> None:
     monkeypatch.setattr(keys, "POLL", POLL)
     monkeypatch.setattr(keys_book, "SETTLE", SETTLE)
-    url = await new_database()
+    settings = settings_of(await new_database(), redis_url, tmp_path, **SECRET)
     async with AsyncExitStack() as stack:
         replicas = []
         for _ in range(2):
             plugin = ProbePlugin()
-            app = App(settings_of(url, redis_url, tmp_path, **SECRET), [plugin])
+            app = App(settings, [plugin])
             replicas.append(await stack.enter_async_context(running(app, plugin)))
         crowd = Crowd(replicas)
         first = replicas[0].person()
