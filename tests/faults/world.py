@@ -176,6 +176,7 @@ class World:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.sms.running())
             stack.push_async_callback(self.cluster.close)
+            stack.callback(self.redis.child.kill)
             if self._broker:
                 stack.callback(self._broker.close)
             megabytes = SMALL if self.options.small_disk else None
@@ -186,6 +187,7 @@ class World:
             for name in NAMES[: self.options.replicas]:
                 self.replicas[name] = await self._replica(name, stack)
             self.balancer = Balancer(self.folder, {r.name: r.port for r in self.replicas.values()})
+            stack.callback(self.balancer.child.kill)
             await self.balancer.start()
             await self.ready()
             yield
@@ -215,6 +217,7 @@ class World:
             }
         replica = Replica(name, self.folder, env)
         replica.proxies = proxies
+        stack.callback(replica.child.kill)
         replica.child.start()
         return replica
 
