@@ -19,7 +19,7 @@ class Load:
     pause: float = 0.01
     """Seconds that each client rests between two requests."""
     send: Callable[[aiohttp.ClientSession, str], Any] | None = None
-    """`await send(session, base_url)` does one request its own way and answers the status; instead of `paths`."""
+    """`await send(session, base_url)` asks in its own way and answers the status and what to say of it."""
     answered: int = 0
     failures: list[str] = attrs.field(factory=list)
     """One line for each 5xx and each broken connection."""
@@ -51,7 +51,7 @@ async def _ask(session: aiohttp.ClientSession, url: str, what: Load, turn: int) 
     began = time.monotonic()
     try:
         if what.send is not None:
-            status, body = await what.send(session, url), ""
+            status, body = await what.send(session, url)
         else:
             path = what.paths[turn % len(what.paths)]
             async with session.get(url + path, timeout=aiohttp.ClientTimeout(total=20)) as got:

@@ -14,7 +14,7 @@ from core.jobs import Job
 from core.kernel import Kernel, Manifest
 from core.privacy.model import PersonalData
 from core.services import Provided
-from core.tasks import Tasks
+from core.tasks import SILENCE, Tasks
 from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
 from plugins.notification.codes import CodesBySms
@@ -117,7 +117,7 @@ class NotificationPlugin:
         tasks = Tasks()
         async with self._channels.http.opened():
             for courier in self._couriers:
-                tasks.forever(f"notification {courier.medium}", courier.run)
+                tasks.forever(f"notification {courier.medium}", courier.run, silence=SILENCE)
             try:
                 yield
             finally:

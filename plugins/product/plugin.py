@@ -13,7 +13,7 @@ from core.kernel import Kernel, Manifest, Seed
 from core.privacy.model import PersonalData
 from core.services import Provided
 from core.store.redis import RedisDown
-from core.tasks import Tasks
+from core.tasks import SILENCE, Tasks
 from plugins.product.catalogue import Catalogue
 from plugins.product.editing import Editor
 from plugins.product.feed import Feed
@@ -89,7 +89,7 @@ class ProductPlugin:
         redis.subscribe(CHANNEL, feed.heard)
         with suppress(Problem):  # the feed goes on trying; until then the catalogue answers 503
             await feed.refresh()
-        tasks.forever("catalogue feed", feed.run)
+        tasks.forever("catalogue feed", feed.run, silence=SILENCE)
         try:
             yield
         finally:

@@ -16,7 +16,7 @@ from core.jobs import Job
 from core.kernel import Kernel, Manifest
 from core.privacy.model import PEOPLE, PersonalData
 from core.services import Provided
-from core.tasks import Tasks
+from core.tasks import SILENCE, Tasks
 from plugins.user.address_queries import AddressRows
 from plugins.user.address_routes import AddressRoutes
 from plugins.user.addresses import AddressBook
@@ -97,8 +97,8 @@ class UserPlugin:
         sender, tasks = self._kernel.services.get(CODE_SENDER), Tasks()
         with suppress(Problem):  # the feed goes on trying; until then nobody's token is believed
             await self._sessions.feed.read()
-        tasks.forever("user.revocations", self._sessions.feed.run)
-        tasks.forever("user.codes", partial(self._courier.run, sender))
+        tasks.forever("user.revocations", self._sessions.feed.run, silence=SILENCE)
+        tasks.forever("user.codes", partial(self._courier.run, sender), silence=SILENCE)
         try:
             yield
         finally:

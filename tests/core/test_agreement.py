@@ -87,7 +87,7 @@ def test_what_another_version_wrote_can_be_read() -> None:
 
 def test_what_counts_of_the_settings_is_what_gives_meaning(tmp_path: Path) -> None:
     def code(**sections: dict[str, object]) -> Code:
-        given = {"auth": {"secret": "s" * 40}, "redis": {"prefix": "a:"}, **sections}
+        given: dict[str, dict[str, object]] = {"auth": {"secret": "s" * 40}, "redis": {"prefix": "a:"}, **sections}
         settings = settings_of("postgresql://one/db", "redis://one", tmp_path, **given)
         return code_of(settings, [ProbePlugin.manifest], [file(2, "pre"), file(1, "pre")], "1.0.0")
 
