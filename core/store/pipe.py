@@ -154,8 +154,10 @@ class Pipe:
             self._break("the client was closed")
             for task in both:
                 task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-            await self._wire.disconnect(nowait=True)
+            try:
+                await asyncio.gather(*both, return_exceptions=True)
+            finally:  # also when the client is closed in the moment in which the connection broke
+                await self._wire.disconnect(nowait=True)
 
     async def _write(self) -> None:
         while True:
