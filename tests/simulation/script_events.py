@@ -1,0 +1,91 @@
+"""Scripts of the statements of outbox and inbox."""
+
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from core.events import inbox, outbox
+from core.events.record import INSERT_EVENTS
+from tests.simulation.script import Step, mixed
+
+CONSUMERS = ("a.one", "a.two")
+TYPES = ("t.moved", "t.arrived")
+NAMES = [f"{consumer} {event_type}" for consumer in CONSUMERS for event_type in TYPES]
+EVENTS = 12
+HOUR = 3600.0
+
+
+class Writer:
+    """Draws statements. Events have known ids; their places in the outbox are counted from one on both servers."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng, self._next = rng, 0
+
+    def statement(self, hand: int) -> Step:
+        """One of them, with the events and consumers of this script."""
+        rng = self._rng
+        makes = (self._emit, self._emit, self._hand_over, self._claim, self._taken, self._unreached, self._refused,
+                 self._due, self._attempt, self._attempt, self._done, self._failed, self._busy,
+                 self._oldest)  # fmt: skip
+        make = rng.choice(makes)
+        sql, *args = make()
+        return Step(hand, sql, tuple(args), make.__name__)
+
+    def _emit(self) -> tuple[Any, ...]:
+        rng, number = self._rng, self._rng.choice((1, 2))
+        ids = [_event(self._next + n) for n in range(number)]
+        self._next += number
+        types = [rng.choice((*TYPES, "t.unknown")) for _ in ids]
+        aggregates = [f"p{rng.randrange(3)}" for _ in ids]
+        return INSERT_EVENTS, ids, types, [1] * number, ["p"] * number, aggregates, ['{"a":1}'] * number, '{"b":"c"}'
+
+    def _hand_over(self) -> tuple[Any, ...]:
+        pairs = [(consumer, event_type) for consumer in CONSUMERS for event_type in TYPES]
+        return outbox.HAND_OVER, self._rng.choice((1, 2, 100)), [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _claim(self) -> tuple[Any, ...]:
+        return outbox.CLAIM, self._rng.choice((1, 2, 100)), self._rng.choice((0.0, HOUR))
+
+    def _seqs(self) -> list[int]:
+        return sorted(self._rng.sample(range(1, EVENTS + 1), self._rng.choice((1, 2, 4))))
+
+    def _taken(self) -> tuple[Any, ...]:
+        return outbox.TAKEN, self._seqs()
+
+    def _unreached(self) -> tuple[Any, ...]:
+        return outbox.UNREACHED, self._seqs(), self._rng.choice((0.0, HOUR))
+
+    def _refused(self) -> tuple[Any, ...]:
+        seqs = self._seqs()
+        return outbox.REFUSED, seqs, ["Nack"] * len(seqs), 2
+
+    def _key(self) -> tuple[str, UUID]:
+        return self._rng.choice(CONSUMERS), _event(self._rng.randrange(EVENTS))
+
+    def _due(self) -> tuple[Any, ...]:
+        return inbox.DUE, self._rng.choice((NAMES, NAMES[:1])), self._rng.choice((1, 100))
+
+    def _attempt(self) -> tuple[Any, ...]:
+        return inbox.CLAIM, *self._key()
+
+    def _done(self) -> tuple[Any, ...]:
+        return inbox.DONE, *self._key()
+
+    def _failed(self) -> tuple[Any, ...]:
+        return inbox.FAILED, *self._key(), self._rng.choice((0, 0, 1)), "Bad", self._rng.choice((None, 0.0, HOUR))
+
+    def _busy(self) -> tuple[Any, ...]:
+        return inbox.BUSY, NAMES
+
+    def _oldest(self) -> tuple[Any, ...]:
+        return (outbox.OLDEST,)
+
+
+def _event(number: int) -> UUID:
+    return UUID(int=0x01890000_0000_7000_8000_000000000000 + number)
+
+
+def script(seed: int) -> list[Step]:
+    """Of this seed."""
+    rng = Random(f"events {seed}")
+    return mixed(rng, Writer(rng).statement, 80)
