@@ -13,7 +13,7 @@ from tests.faults.processes import CannotRun
 from tests.faults.report import write
 from tests.faults.stage import Measure, Scenario, play
 
-PATIENCE = 300.0
+PATIENCE = 420.0
 """Seconds that a scenario may take as a whole."""
 
 

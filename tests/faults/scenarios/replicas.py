@@ -14,7 +14,7 @@ from tests.faults.stage import Measure, Scenario, Stage
 from tests.faults.world import FAKETIME, Options
 
 ONE_ERROR = row("T T T T T T T T T")
-SLOW_LINE = 0.015
+SLOW_LINE = 0.004
 """Seconds more for each packet to and from PostgreSQL."""
 SIEGE = 2000
 """Slow connections."""
@@ -218,8 +218,8 @@ SCENARIOS = (
         promise=row("shed late late kept shed shed kept kept Q"),
         body=overloaded,
         also="rejects <= 20 ms; goodput >= 80 % of peak. Capacity is set by a slow line to PostgreSQL",
-        options=Options(replicas=1, settings={"VURKSHA_POSTGRES__POOL_SIZE": "4"}),
-        rates=(60.0, 90.0, 270.0, 30.0),
+        options=Options(replicas=1, settings={"VURKSHA_POSTGRES__POOL_SIZE": "8"}),
+        rates=(60.0, 100.0, 300.0, 30.0),
         customers=150,
     ),
     Scenario(
