@@ -36,7 +36,8 @@ class Buckets:
         self.name, self._clock = name, clock
         self._headers = HEADERS % (name.encode(), self.rate, name.encode(), self.rate)
         self._buckets: dict[object, list[float]] = {}
-        self._busy_below = 0.0
+        self._part = self.rate
+        """What a client may spend here in a second, and at once, before the others are told."""
         self._spent: dict[object, float] = {}
         """What the others must hear of, by bucket: tokens taken since they last did."""
 
@@ -47,15 +48,16 @@ class Buckets:
         if bucket is None:
             if len(self._buckets) >= MOST:
                 self._forget(now)
-            bucket = self._buckets[key] = [self._most, now]
-        tokens = min(self._most, bucket[0] + (now - bucket[1]) * self._most)
-        bucket[1] = now
+            bucket = self._buckets[key] = [self._most, now, self._part]
+        tokens, unnoticed = bucket[0] + (now - bucket[1]) * self._most, bucket[2] + (now - bucket[1]) * self._part
+        tokens, bucket[1], bucket[2] = min(self._most, tokens), now, min(self._part, unnoticed) - 1
         if tokens < 1:
             bucket[0] = tokens
             raise Limited(self._headers + b"X-RateLimit-Reset: %d\r\n" % (time.time() + 1))
         bucket[0] = tokens - 1
-        if tokens <= self._busy_below or key in self._spent:
-            self._spent[key] = self._spent.get(key, self._most - tokens) + 1
+        if bucket[2] < 0 or key in self._spent:
+            bucket[2] = 0.0
+            self._spent[key] = self._spent.get(key, self._part) + 1
 
     def spread(self, replicas: int, *, shared: bool) -> None:
         """How many replicas serve, and whether they hear of each other's counts.
@@ -64,7 +66,7 @@ class Buckets:
         are shared. Where nothing is, each replica lets through its part of one and a half times the rate.
         """
         self._most = self.rate if shared else max(1.0, min(self.rate, self.rate * 1.5 / replicas))
-        self._busy_below = self.rate * (1 - 1 / replicas) if shared else 0.0
+        self._part = self.rate / replicas if shared else self.rate
         if not shared:
             self._spent.clear()
 
@@ -77,7 +79,7 @@ class Buckets:
     def left(self, key: object, tokens: float) -> None:
         """What all replicas together left in a bucket; one that is full again is shared no more."""
         since = self._spent.get(key, 0.0)
-        self._buckets[key] = [min(self._most, tokens - since), self._clock()]
+        self._buckets[key] = [min(self._most, tokens - since), self._clock(), 0.0]
         if tokens >= self.rate - 0.5 and not since:
             self._spent.pop(key, None)
 
