@@ -1,5 +1,6 @@
 """What operators' commands have in common: the app they look into, tables that fit a terminal, time, progress."""
 
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ OnKernel = Callable[[Callable[["Kernel"], Awaitable[None]]], None]
 WIDTH = 100
 """Columns of the widest line."""
 NARROWEST = 8
+TAIL = 8
+ENDS_IN_ID = re.compile(r"-[0-9a-f]{12}$")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -44,7 +47,10 @@ def _cell(value: object) -> str:
 
 
 def _fit(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text.ljust(width)
+    tail = ENDS_IN_ID.search(text)  # which begins with a time that its neighbours share
+    return text[: width - 1 - TAIL] + "…" + text[-TAIL:] if tail and width > 2 * TAIL else text[: width - 1] + "…"
 
 
 def moment(at: datetime) -> str:

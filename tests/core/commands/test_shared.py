@@ -20,6 +20,13 @@ def test_a_table_fits_and_keeps_what_other_commands_ask_for() -> None:
     assert lines[2].split() == ["1", "-", "2026-01-02T00:00:00Z"]
 
 
+def test_ids_that_are_cut_keep_the_end_in_which_they_differ() -> None:
+    name = "account:0196b1a4-5f0e-7c3a-9d2e-4b8f6a1c2d3e"
+    told = table(("N", "SUBJECT", "WHO", "WHY"), [(1, name, "w" * 40, "y" * 40)]).splitlines()[1]
+    assert told.split()[1].startswith("account:0196b1a4")
+    assert told.split()[1].endswith("…6a1c2d3e")
+
+
 def test_a_table_that_fits_is_left_alone() -> None:
     assert table(("A", "LONG"), [("one", "x")]) == "A    LONG\none  x"
 
