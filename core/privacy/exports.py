@@ -44,8 +44,8 @@ RETURNING id, user_id
 """
 # exports_pkey. A row that an erasure took away meanwhile stays away.
 READY = """
-UPDATE kernel.exports SET document = $2, ready_at = clock_timestamp(), expires_at = clock_timestamp() + $3
-WHERE id = $1 AND ready_at IS NULL
+UPDATE kernel.exports SET document = $2, ready_at = n.at, expires_at = n.at + $3
+FROM (SELECT clock_timestamp() AS at) n WHERE id = $1 AND ready_at IS NULL
 """
 # exports_old.
 DELETE_OLD = """

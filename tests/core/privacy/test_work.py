@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -99,8 +98,8 @@ async def test_who_needs_others_is_first_and_the_kernel_last(db: Db) -> None:
 async def test_nothing_begins_until_whoever_did_not_see_the_ledger_is_through(db: Db) -> None:
     user = await requested(db)
     await db.command(WINDOW_OVER, user)
-    worker, domain = privacy(db, Domain("base")), Domain("base")
-    await worker.erase_due()
+    domain = Domain("base")
+    await privacy(db, domain).erase_due()
     assert await state(db, user) == ("erasing", [], None)
     assert domain.asked == []
     assert await erasures.is_erased(db, user)
@@ -210,15 +209,14 @@ async def test_many_windows_that_end_at_once_begin_in_bounded_numbers(db: Db) ->
 async def test_ten_thousand_rows_go_in_small_steps_that_keep_nobody_waiting(db: Db) -> None:
     user, other = await due(db, base=10_000), UserId(uuid7())
     domain = Domain("base")
-    slowest, running = 0.0, True
+    written, running = 0, True
 
     async def neighbour() -> None:
-        nonlocal slowest
-        while running:
-            began = time.monotonic()
+        nonlocal written
+        while running:  # whoever waited 800 ms for a lock would fail here
             await fill(db, other, base=1)
-            slowest = max(slowest, time.monotonic() - began)
-            await asyncio.sleep(0.002)
+            await db.command("UPDATE forget.rows SET domain = domain WHERE user_id = $1 RETURNING id", other)
+            written += 1
 
     beside = asyncio.create_task(neighbour())
     await privacy(db, domain).erase_one()
@@ -226,4 +224,5 @@ async def test_ten_thousand_rows_go_in_small_steps_that_keep_nobody_waiting(db: 
     await beside
     assert domain.steps == 1001
     assert await left(db, user, "base") == [0]
-    assert slowest < 1.5, "half a second, thrice"
+    assert written > 10
+    assert await left(db, other, "base") == [written]
