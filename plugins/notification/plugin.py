@@ -48,7 +48,9 @@ class NotificationPlugin:
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
         """The way of one-time codes to phones."""
         self._settings = settings = kernel.section(NotificationSettings)
-        self._channels = build(settings, development=kernel.settings.development, data_dir=kernel.data_dir)
+        self._channels = build(
+            settings, development=kernel.settings.development, data_dir=kernel.data_dir, breakers=kernel.breakers
+        )
         users = kernel.services.get(USERS)
         media = tuple(self._channels.by_medium)
         pace = Pace(

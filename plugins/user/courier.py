@@ -68,14 +68,17 @@ class Courier:
             self._wake.set()
 
     async def _hand_over(self, sender: CodeSender, message: Message) -> bool:
-        """Whether the message is done with. Neither phone nor code reaches the log."""
+        """Whether the message is done with: sent, or of no use any more. Neither phone nor code reaches the log."""
         try:
             code = self._book.open(message.challenge.bytes, message.sealed)
         except ValueError:
             log.error("a queued code was sealed with another pepper and was dropped")  # noqa: TRY400  nothing more to say
             return True
+        left = message.expires_in - 1.0  # it was rounded up
+        if left <= 0:
+            return True
         try:
-            async with asyncio.timeout(SEND_LIMIT):
+            async with asyncio.timeout(min(SEND_LIMIT, left)):
                 await sender.send(message.phone, code, message.expires_in)
         except Exception as error:  # noqa: BLE001  a provider's client may raise anything
             log.warning("a code could not be handed over: %s", type(error).__name__)

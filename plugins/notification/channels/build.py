@@ -5,9 +5,12 @@ from pathlib import Path
 
 import attrs
 
+from core.resilience.breaker import Breaker, Breakers
 from core.settings import BadSettings, Secret
 from core.types import utc_now
+from plugins.notification.channels import fcm, smtp
 from plugins.notification.channels.fcm import Fcm, ServiceAccount
+from plugins.notification.channels.guarded import Guarded
 from plugins.notification.channels.http import Http
 from plugins.notification.channels.in_turn import InTurn
 from plugins.notification.channels.journal import Journal, Journaled
@@ -17,6 +20,9 @@ from plugins.notification.ports import Channel, Medium
 from plugins.notification.settings import NotificationSettings
 from plugins.notification.templates import SIGN_IN_CODE, TEMPLATES
 
+Guard = Callable[[str, Channel], Channel]
+SLOW = 0.8
+"""Of the time a call may take: from there on it is a slow one to the provider's breaker."""
 NEEDED = {
     Medium.PUSH: "notification.fcm_service_account is not set",
     Medium.SMS: "notification.msg91_authkey and notification.sms_gateway_key are not set: one of the two is needed",
@@ -39,15 +45,22 @@ class Channels:
         return self.by_medium.get(Medium.SMS) or InTurn(())
 
 
-def build(settings: NotificationSettings, *, development: bool, data_dir: Path) -> Channels:
-    """Raises BadSettings with every mistake. Nothing is opened yet."""
+def build(
+    settings: NotificationSettings, *, development: bool, data_dir: Path, breakers: Breakers | None = None
+) -> Channels:
+    """Raises BadSettings with every mistake. Nothing is opened yet. Each provider's breaker is added to `breakers`."""
     mistakes: list[str] = []
+    known = breakers if breakers is not None else Breakers()
+
+    def guarded(provider: str, channel: Channel) -> Channel:
+        return Guarded(channel, known.add(Breaker(provider, slow=SLOW * settings.call_timeout)))
+
     http = Http(settings.call_timeout)
     media = _media(settings, mistakes)
     makers: Mapping[Medium, Callable[[], Channel | None]] = {
-        Medium.PUSH: lambda: _push(settings, http, mistakes),
-        Medium.SMS: lambda: _sms(settings, http, mistakes),
-        Medium.EMAIL: lambda: _email(settings, mistakes),
+        Medium.PUSH: lambda: _push(settings, http, guarded, mistakes),
+        Medium.SMS: lambda: _sms(settings, http, guarded, mistakes),
+        Medium.EMAIL: lambda: _email(settings, guarded, mistakes),
     }
     made = {medium: makers[medium]() for medium in media}
     journal: Journal | None = None
@@ -70,7 +83,7 @@ def _media(settings: NotificationSettings, mistakes: list[str]) -> list[Medium]:
     return [medium for medium in Medium if medium in settings.media]
 
 
-def _push(settings: NotificationSettings, http: Http, mistakes: list[str]) -> Channel | None:
+def _push(settings: NotificationSettings, http: Http, guarded: Guard, mistakes: list[str]) -> Channel | None:
     if settings.fcm_service_account is None:
         return None
     try:
@@ -78,10 +91,10 @@ def _push(settings: NotificationSettings, http: Http, mistakes: list[str]) -> Ch
     except ValueError as error:
         mistakes.append(f"notification.fcm_service_account {error}")
         return None
-    return Fcm(http, account, url=settings.fcm_url, token_url=settings.google_token_url)
+    return guarded(fcm.PROVIDER, Fcm(http, account, url=settings.fcm_url, token_url=settings.google_token_url))
 
 
-def _sms(settings: NotificationSettings, http: Http, mistakes: list[str]) -> Channel | None:
+def _sms(settings: NotificationSettings, http: Http, guarded: Guard, mistakes: list[str]) -> Channel | None:
     providers: list[Channel] = []
     if settings.msg91_authkey is not None:
         templates = dict(part.split("=", 1) for part in settings.msg91_templates if "=" in part)
@@ -89,34 +102,35 @@ def _sms(settings: NotificationSettings, http: Http, mistakes: list[str]) -> Cha
         if missing:
             mistakes.append(f"notification.msg91_templates lacks {', '.join(missing)}")
         authkey = settings.msg91_authkey.reveal()
-        providers.append(Msg91(http, url=settings.msg91_url, authkey=authkey, templates=templates))
+        msg91 = Msg91(http, url=settings.msg91_url, authkey=authkey, templates=templates)
+        providers.append(guarded(msg91.provider, msg91))
     if settings.sms_gateway_key is not None:
         if not settings.sms_gateway_url:
             mistakes.append("notification.sms_gateway_url is not set")
-        providers.append(Gateway(http, url=settings.sms_gateway_url, key=settings.sms_gateway_key.reveal()))
+        gateway = Gateway(http, url=settings.sms_gateway_url, key=settings.sms_gateway_key.reveal())
+        providers.append(guarded(gateway.provider, gateway))
     return InTurn(providers) if providers else None
 
 
-def _email(settings: NotificationSettings, mistakes: list[str]) -> Channel | None:
+def _email(settings: NotificationSettings, guarded: Guard, mistakes: list[str]) -> Channel | None:
     if not settings.smtp_host:
         return None
     if settings.smtp_security not in SECURITY:
         mistakes.append(f"notification.smtp_security is not one of {', '.join(SECURITY)}")
     if settings.smtp_security == "none" and settings.smtp_user:
         mistakes.append("notification.smtp_security must be starttls or tls where a password is sent")
-    return Smtp(
-        Server(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            security=settings.smtp_security,
-            user=settings.smtp_user,
-            password=_text(settings.smtp_password),
-            ca_file=settings.smtp_ca_file,
-            timeout=settings.call_timeout,
-            sender=settings.email_from,
-            unsubscribe=settings.email_unsubscribe,
-        )
+    server = Server(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        user=settings.smtp_user,
+        password=_text(settings.smtp_password),
+        ca_file=settings.smtp_ca_file,
+        timeout=settings.call_timeout,
+        sender=settings.email_from,
+        unsubscribe=settings.email_unsubscribe,
     )
+    return guarded(smtp.PROVIDER, Smtp(server))
 
 
 def _text(secret: Secret | None) -> str:

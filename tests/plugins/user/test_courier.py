@@ -110,3 +110,33 @@ async def test_a_courier_waits_for_its_database(caplog: pytest.LogCaptureFixture
     away = Db(Pool("postgresql://nobody@127.0.0.1:1/none", size=1, warm=0, connect=0.2, server={}), acquire=0.2)
     async with running(Courier(Codes(away), CodeBook(PEPPER)), Outbox()):
         await until(lambda: "could not be read" in caplog.text)
+
+
+async def test_a_code_that_ends_while_it_is_handed_over_is_not_sent_late(house: House) -> None:
+    class Slow:
+        """Takes its time, and counts what came through."""
+
+        def __init__(self) -> None:
+            self.begun: list[str] = []
+            self.sent: list[str] = []
+
+        async def send(self, phone: str, code: str, expires_in: int) -> None:
+            self.begun.append(phone)
+            await asyncio.sleep(4)
+            self.sent.append(phone)
+
+    slow, late, ending = Slow(), new_phone(), new_phone()
+    for phone, left in ((late, 0.9), (ending, 2.9)):
+        await house.send(phone)
+        async with house.db.transaction() as tx:
+            await tx.execute(
+                "UPDATE users.code_messages SET expires_at = clock_timestamp() + make_interval(secs => $2)"
+                " WHERE phone = $1",
+                phone,
+                left,
+            )
+    async with running(house.courier, slow):
+        await until(lambda: ending in slow.begun)
+        await asyncio.sleep(4.2)
+    assert late not in slow.begun
+    assert ending not in slow.sent
