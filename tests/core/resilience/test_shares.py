@@ -53,6 +53,7 @@ def take(buckets: Buckets, key: str, times: int) -> int:
 
 
 async def test_a_client_that_is_spread_evenly_is_over_its_rate_all_the_same(server: Valkey) -> None:
+    server.start()
     async with replicas(server.url, 3) as several:
         await sync(several)
         await sync(several)
