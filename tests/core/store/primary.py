@@ -1,18 +1,30 @@
 """A PostgreSQL of a test's own, over TCP: to be stopped, killed, filled and started again."""
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from core.errors import UNAVAILABLE, Problem
+from core.store.db import Db
 from core.store.embedded_programs import Programs, service_account
+from core.store.pool import Pool
 
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "timezone=UTC")
 OWNER = "postgres"
+
+
+TABLE = "CREATE TABLE IF NOT EXISTS things (id int PRIMARY KEY, name text)"
+INSERT = "INSERT INTO things VALUES ($1, 'a') ON CONFLICT (id) DO UPDATE SET name = 'b' RETURNING id"
+BUSY = 3.0
+"""A machine that runs other tests beside this one may take so many times as long."""
 
 
 class Primary:
@@ -103,3 +115,55 @@ class Primary:
         """Gone, with its data."""
         self.kill()
         shutil.rmtree(self._data, ignore_errors=True)
+
+
+@asynccontextmanager
+async def serving(url: str, **more: Any) -> AsyncIterator[Db]:
+    """A pool that is being watched."""
+    options: dict[str, Any] = {"size": 6, "warm": 2, "reserve": 2, "connect": 0.8, "server": {}, **more}
+    db = Db(Pool(url, **options))
+    await db.pool.open()
+    watching = asyncio.ensure_future(db.watch.run())
+    try:
+        yield db
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await db.pool.close()
+    assert db.pool.opened == 0, "a slot leaked"
+
+
+async def seconds(work: Awaitable[Any]) -> tuple[float, object]:
+    """How long it took, and what it raised or answered."""
+    began = time.monotonic()
+    try:
+        got: object = await work
+    except Exception as error:  # noqa: BLE001  the error is the result
+        got = error
+    return time.monotonic() - began, got
+
+
+async def until(holds: Callable[[], bool], limit: float) -> float:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < limit, "it did not come true"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+async def works(db: Db, limit: float) -> float:
+    """Seconds until a read and a write succeed again."""
+    began = time.monotonic()
+    while True:
+        try:
+            await db.fetchval("SELECT 1")
+            await db.command(INSERT, 1)
+        except Problem:
+            assert time.monotonic() - began < limit, "it did not come back"
+            await asyncio.sleep(0.02)
+        else:
+            return time.monotonic() - began
+
+
+def unavailable(got: object) -> bool:
+    return isinstance(got, Problem) and got.code is UNAVAILABLE

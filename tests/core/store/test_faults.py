@@ -5,25 +5,18 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from core.errors import UNAVAILABLE, Problem
 from core.resilience.breaker import State
 from core.resilience.rank import Rank, rank
 from core.store.db import Db, NotReached
-from core.store.pool import Pool
-from tests.core.store.primary import Primary
-
-TABLE = "CREATE TABLE IF NOT EXISTS things (id int PRIMARY KEY, name text)"
-INSERT = "INSERT INTO things VALUES ($1, 'a') ON CONFLICT (id) DO UPDATE SET name = 'b' RETURNING id"
-BUSY = 3.0
-"""A machine that runs other tests beside this one may take so many times as long."""
+from tests.core.store.primary import BUSY, INSERT, TABLE, Primary, seconds, serving, unavailable, until, works
 
 
 @pytest.fixture(scope="module")
@@ -38,63 +31,11 @@ def primary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Primary]:
     folder.rmdir()
 
 
-@asynccontextmanager
-async def serving(url: str, **more: Any) -> AsyncIterator[Db]:
-    """A pool that is being watched."""
-    options: dict[str, Any] = {"size": 6, "warm": 2, "reserve": 2, "connect": 0.8, "server": {}, **more}
-    db = Db(Pool(url, **options))
-    await db.pool.open()
-    watching = asyncio.ensure_future(db.watch.run())
-    try:
-        yield db
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        await db.pool.close()
-    assert db.pool.opened == 0, "a slot leaked"
-
-
 @pytest.fixture
 async def db(primary: Primary) -> AsyncIterator[Db]:
     async with serving(primary.url) as made:
         await made.command(TABLE)
         yield made
-
-
-async def seconds(work: Awaitable[Any]) -> tuple[float, object]:
-    """How long it took, and what it raised or answered."""
-    began = time.monotonic()
-    try:
-        got: object = await work
-    except Exception as error:  # noqa: BLE001  the error is the result
-        got = error
-    return time.monotonic() - began, got
-
-
-async def until(holds: Callable[[], bool], limit: float) -> float:
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < limit, "it did not come true"
-        await asyncio.sleep(0.01)
-    return time.monotonic() - began
-
-
-async def works(db: Db, limit: float) -> float:
-    """Seconds until a read and a write succeed again."""
-    began = time.monotonic()
-    while True:
-        try:
-            await db.fetchval("SELECT 1")
-            await db.command(INSERT, 1)
-        except Problem:
-            assert time.monotonic() - began < limit, "it did not come back"
-            await asyncio.sleep(0.02)
-        else:
-            return time.monotonic() - began
-
-
-def unavailable(got: object) -> bool:
-    return isinstance(got, Problem) and got.code is UNAVAILABLE
 
 
 async def test_a_hung_server_costs_the_first_calls_a_second_and_nobody_after_them(primary: Primary, db: Db) -> None:
@@ -292,16 +233,3 @@ async def test_a_server_that_is_full_leaves_vital_work_its_connections(primary: 
         for other in others:
             other.terminate()
         assert await works(db, 3 * BUSY)
-
-
-async def test_a_full_disk_ends_writes_only_and_heals_by_itself(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server's own error, raised as it would be: a real full disk takes a file system of its own (ops/faults)."""
-    full = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file'; END $$"
-    results = [await seconds(db.command(full)) for _ in range(6)]  # type: ignore[arg-type]
-    assert all(unavailable(got) for _, got in results)
-    assert (db.writes.state, db.breaker.state) == (State.OPEN, State.CLOSED)
-    assert await db.fetchval("SELECT 1") == 1
-    assert await works(db, 5) <= 5
-    await db.command(INSERT, 1)
-    await db.command(INSERT, 1)
-    assert db.writes.state is State.CLOSED
