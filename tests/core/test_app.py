@@ -171,6 +171,30 @@ async def test_stopping_turns_unready_and_finishes_what_is_under_way(new_probe: 
         assert (probe.db.pool.opened, probe.redis.connected) == (0, False)
 
 
+async def test_draining_begins_nothing_new_and_serves_on(new_probe: NewProbe) -> None:
+    async with new_probe() as probe:
+        probe.app.drain()
+        ticks = probe.plugin.ticks
+        await asyncio.sleep(0.3)
+        assert probe.plugin.ticks == ticks
+        assert probe.app.health.reasons == {"draining"}
+        assert (await probe.get("/probe/hello")).status == 200
+
+
+async def test_what_the_start_took_is_not_taken_for_load(new_settings: NewSettings) -> None:
+    def busy() -> None:
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            pass
+
+    app, plugin = built(await new_settings())
+    await migrate.apply(app.db.pool.dsn, app.migrations)
+    async with listening(app, plugin) as probe:
+        await app.start(busy)
+        answers = [(await probe.get("/probe/hello")).status for _ in range(5)]
+        assert answers == [200] * 5
+
+
 async def test_while_it_drains_every_answer_ends_its_connection(new_probe: NewProbe) -> None:
     async with new_probe() as probe:
         probe.app.entry.draining = True

@@ -71,3 +71,17 @@ async def test_a_slow_start_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     await life.start()
     await life.stop()
     assert "starting a took" in caplog.text
+
+
+async def test_all_together_end_within_a_budget(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    life = Lifecycle()
+    life.add("a", step(told, "a"))
+    for name in ("slow one", "slow two", "slow three"):
+        life.add(name, step(told, name, "hang"))
+    await life.start()
+    began = asyncio.get_running_loop().time()
+    await life.stop(0.2)
+    assert asyncio.get_running_loop().time() - began < 2.0
+    assert told[-1] == "-a"
+    assert caplog.text.count("left behind") == 3

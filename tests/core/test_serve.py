@@ -1,10 +1,12 @@
 """`vurksha serve` as a process: it starts by itself, drains, and leaves nothing running."""
 
+import os
 import shutil
 import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,11 +49,11 @@ def test_it_starts_with_nothing_given_and_ctrl_c_leaves_no_process(alone: Progra
     with alone.started("serve") as serving:
         serving.wait_ready()
         assert fetch(f"{serving.url}/health")[1]["status"] in ("healthy", "degraded")
+        until(lambda: "Vurksha is ready." in serving.said, "the word to the person")  # after the demo shop was written
         family = children(serving.process.pid)
         assert len(family) >= 2
         assert serving.end(signal.SIGINT) == 0
         until(lambda: not any(map(alive, family)), "the servers to end")
-        assert "Vurksha is ready." in serving.said
         assert f"{serving.url}/docs" in serving.said
         assert "Traceback" not in serving.said
 
@@ -119,6 +121,42 @@ def test_a_hopeless_loop_ends_the_process(given: Program) -> None:
     with given.started("serve", env={"VURKSHA_PROBE__HOPELESS": "true"}) as serving:
         assert serving.process.wait(LONG) == 1
         assert '"level":"critical"' in serving.said
+
+
+def test_whatever_hangs_at_the_end_is_ended_in_time_and_shown(given: Program) -> None:
+    env = {"VURKSHA_PROBE__STUCK": "true", "VURKSHA_STOP__FINISH": "0.5"}
+    with given.started("serve", env=env) as serving:
+        serving.wait_ready()
+        began = time.monotonic()
+        assert serving.end() == 1
+        assert 6 < time.monotonic() - began < 20, "no drain, 0.5 s to finish, 6 s to close"
+        assert "probe.py" in serving.said, "where it hung"
+
+
+def test_a_second_signal_ends_at_once(given: Program) -> None:
+    with given.started("serve", env={"VURKSHA_STOP__DRAIN": "60"}) as serving:
+        serving.wait_ready()
+        until(lambda: "Vurksha is ready." in serving.said, "the start to be over")
+        serving.process.send_signal(signal.SIGINT)
+        until(lambda: fetch(f"{serving.url}/health/ready")[0] == 503, "it to turn unready")
+        began = time.monotonic()
+        assert serving.end(signal.SIGINT) == 128 + signal.SIGINT
+        assert time.monotonic() - began < 5
+        assert "asked twice to stop" in serving.said
+
+
+def test_an_embedded_redis_that_dies_is_started_again_while_the_app_serves(alone: Program) -> None:
+    def redis() -> str:
+        dependencies = fetch(f"{serving.url}/health")[1].get("dependencies")
+        return str(dependencies["redis"]["status"]) if isinstance(dependencies, dict) else ""
+
+    with alone.started("serve") as serving:
+        serving.wait_ready()
+        until(lambda: redis() == "up", "redis")
+        os.kill(int((alone.data / "redis" / "pid").read_text()), signal.SIGKILL)
+        until(lambda: '"event":"redis ended: it is started again"' in serving.said, "somebody to notice")
+        until(lambda: redis() == "up", "redis to be back")
+        assert serving.end() == 0
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

@@ -76,6 +76,16 @@ def test_ctrl_c_ends_all_politely_even_while_they_start(program: Program) -> Non
         assert not any(map(alive, family))
 
 
+def test_a_second_signal_ends_all_at_once(program: Program) -> None:
+    with program.started("serve", "--replicas", "2", env={"VURKSHA_STOP__DRAIN": "60"}) as serving:
+        until(lambda: replicas(serving), "two replicas")
+        family = replicas(serving)
+        serving.process.send_signal(signal.SIGTERM)
+        until(lambda: fetch(f"{serving.url}/health/ready")[0] == 503, "one to turn unready")
+        assert serving.end() == 128 + signal.SIGTERM
+        until(lambda: not any(map(alive, family)), "the replicas to end", 20.0)
+
+
 def test_replicas_that_cannot_run_are_tried_ever_more_slowly_and_let_go(program: Program) -> None:
     with program.started("serve", "--replicas", "2", env={"VURKSHA_PROBE__BROKEN": "true"}) as serving:
         until(lambda: serving.said.count("starting another") >= 2, "two failures")

@@ -1,6 +1,7 @@
 """A small plugin that declares one route of every kind, for tests of the kernel alone."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -109,6 +110,7 @@ class ProbeSettings:
     word: str = "hello"
     broken: bool = False
     """Its lifespan fails."""
+    stuck: bool = False  # its lifespan blocks the loop when it is left
     hopeless: bool = False
     """The kernel's relay does nothing but fail."""
 
@@ -223,6 +225,8 @@ class ProbePlugin:
         self.is_open = True
         yield
         self.is_open = False
+        while self.settings.stuck:
+            time.sleep(0.1)
 
     async def check(self) -> None:
         """Raise when ill."""

@@ -123,3 +123,38 @@ async def test_a_request_id_is_given_back() -> None:
 
 def test_the_pages_are_documented() -> None:
     assert set(path_items()) == {"/health", "/health/live", "/health/ready"}
+
+
+@pytest.mark.parametrize("vital", [True, False])
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_only_what_all_lean_on_and_a_peer_reaches_makes_unready(
+    vital: bool, elsewhere: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "CUT_OFF_AFTER", 0.05)
+    works = False
+
+    async def check() -> None:
+        if not works:
+            raise OSError
+
+    health = Health([HealthCheck(name="store", check=check, vital=vital)], "1.2.3", lambda _: elsewhere)
+    health.reasons.clear()
+    await health.probe()
+    assert health.ready, "not at once"
+    await asyncio.sleep(0.06)
+    await health.probe()
+    assert health.ready is not (vital and elsewhere)
+    assert health.reasons == ({"cut off from store"} if vital and elsewhere else set())
+    works = True
+    await health.probe()
+    assert health.ready
+    assert ("no longer cut off from store" in caplog.text) is (vital and elsewhere)
+
+
+async def test_a_check_may_take_as_long_as_it_says() -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0.3)
+
+    health = Health([HealthCheck(name="slow", check=slow, limit=5.0), HealthCheck(name="late", check=slow)], "1.2.3")
+    await health.probe()
+    assert {name: outcome.up for name, outcome in health.outcomes.items()} == {"slow": True, "late": False}
