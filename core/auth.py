@@ -154,6 +154,7 @@ class TokenIssuer:
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY,
+                # `exp` bounds it; the clock of the replica that issued it may be ahead of ours.
                 options={"require": ["exp", "iat", "sub", "sid", "role", "type"], "verify_iat": False},
             )
             if claims["type"] != "access":
@@ -174,7 +175,7 @@ class TokenIssuer:
             return key
         if self.stale:  # an outage is never a 401 (RELIABILITY 4.4)
             raise Problem(UNAVAILABLE)
-        raise KeyError("kid")
+        raise jwt.InvalidTokenError
 
 
 def _base64url(raw: bytes) -> bytes:

@@ -161,8 +161,22 @@ def test_a_key_that_leaves_takes_the_memory_of_its_tokens_along() -> None:
         tokens.principal(header)
 
 
+def test_without_a_key_nothing_is_issued_and_it_is_nobodys_fault() -> None:
+    tokens = issuer()
+    tokens.adopt(None, tokens.configured)
+    with pytest.raises(Problem) as caught:
+        tokens.issue(USER, SESSION, "CUSTOMER")
+    assert caught.value.code is UNAVAILABLE
+
+
+def test_a_token_of_a_replica_whose_clock_is_ahead_is_good() -> None:
+    ahead = int(time.time()) + 600
+    assert issuer().principal(f"Bearer {forged(iat=ahead, exp=ahead + 900)}").user_id == USER
+
+
 def test_a_stale_ring_turns_nobody_away_for_a_key_it_may_lack() -> None:
     tokens = issuer()
+    assert tokens.stale is False
     tokens.stale = True
     for token, code in ((issuer(OLD).issue(USER, SESSION, "CUSTOMER"), UNAVAILABLE), (forged(key=OLD), TOKEN_INVALID)):
         with pytest.raises(Problem) as caught:
