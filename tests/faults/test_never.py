@@ -154,6 +154,7 @@ BELIEFS: dict[str, tuple[list[dict[str, Any]], tuple[str, ...]]] = {
     "another's profile": ([{"kind": "wrong", "rule": "others", "what": "seen"}], ("others-data",)),
     "a code taken twice": ([{"kind": "wrong", "rule": "code-twice", "what": "again"}], ("code-twice",)),
     "a dead token taken": ([{"kind": "wrong", "rule": "token", "what": "alive"}], ("dead-token",)),
+    "a dead token read with": ([{"kind": "wrong", "rule": "token-read", "what": "alive"}], ("dead-token",)),
     "a live session refused": ([{"kind": "wrong", "rule": "401", "what": "out"}], ("401",)),
     "an internal error": ([{"kind": "try", "what": "GET /cart", "out": "5xx", "status": 500}], ("5xx",)),
 }
@@ -200,6 +201,11 @@ async def test_numbers_in_a_log_are_no_codes(shop: asyncpg.Connection, tmp_path:
 async def test_a_text_of_a_dead_code_is_found(shop: asyncpg.Connection, seconds: float, rules: set[str]) -> None:
     texts = [{"to": "+919876543210", "at": time.time() + seconds}, {"to": "+919999999999", "at": 0.0}]
     assert set(await judge(Evidence(db=shop, texts=texts, pairs=KNOWN))) == rules
+
+
+async def test_news_of_an_ended_session_may_be_late_while_postgres_is_out_of_sight(shop: asyncpg.Connection) -> None:
+    records = [{"kind": "wrong", "rule": "token-read", "what": "alive"}]
+    assert await judge(Evidence(db=shop, records=records, blind=True, pairs=KNOWN)) == {}
 
 
 def test_every_rule_has_been_seen_to_fail() -> None:

@@ -69,7 +69,7 @@ async def code_twice(evidence: Evidence) -> list[str]:
 
 @rule("dead-token", "a token is refused after its bound")
 async def dead_token(evidence: Evidence) -> list[str]:
-    return evidence.wrong("token")
+    return evidence.wrong("token", *(() if evidence.blind else ("token-read",)))
 
 
 @rule("401", "an outage never ends a live session")

@@ -27,6 +27,8 @@ class Evidence:
     db: Reads
     records: Sequence[Mapping[str, Any]] = ()
     """Lines of the load: `kind` says which."""
+    blind: bool = False
+    """PostgreSQL was out of sight for a while: replicas may have learnt late that a session had ended."""
     texts: Sequence[Mapping[str, Any]] = ()
     """What reached the phones: when, to whom."""
     logs: Sequence[Path] = ()

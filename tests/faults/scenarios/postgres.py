@@ -165,6 +165,7 @@ FAILING = row("ok300 FF FF FF ok300 FF FF FF Q")
 SCENARIOS = (
     Scenario(
         name="pg-dies",
+        blind=True,
         title="PG primary dies, writable again <= 5 s",
         promise=FAILING,
         body=dies,
@@ -173,6 +174,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="pg-hangs",
+        blind=True,
         title="PG primary hangs (stopped)",
         promise=FAILING,
         body=hangs,
@@ -180,6 +182,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="pg-cut-off",
+        blind=True,
         title="One replica cut off from PG",
         promise=row("ok300 FF->ok FF->ok FF->ok ok300 FF->ok FF->ok FF->ok Q"),
         body=cut_off,
@@ -187,6 +190,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="pg-read-only",
+        blind=True,
         title="Old primary back, read-only",
         promise=ALL_OK,
         body=read_only,
@@ -194,6 +198,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="pg-disk-full",
+        blind=True,
         title="PG disk full",
         promise=FAILING,
         body=disk_full,
@@ -202,6 +207,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="pg-exhausted",
+        blind=True,
         title="PG connections exhausted",
         promise=row("ok300 FF FF FF ok300 B B B Q"),
         body=exhausted,
