@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import attrs
@@ -22,13 +22,11 @@ from core.http.health import PROBE_EVERY, Health, HealthCheck
 from core.kernel import Kernel
 from core.presence_rows import BEAT, JOIN, LEAVE, LIVE, LOOK, peer
 from core.store import migrate
+from core.store.connection import Connection
 from core.store.redis import RedisDown, RedisRefused
 from core.store.schema import Migration, unfit
 from core.tasks import SILENCE, Tasks
 from core.types import uuid7
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 NEWS = b"replicas"
 """The channel on which replicas tell each other what they reach."""
@@ -37,7 +35,6 @@ FRESH = 4.0
 """Seconds that news of a peer counts for: less than `health.CUT_OFF_AFTER`, else news from before a cut would count."""
 START_WAIT = 0.5
 """Seconds between looks at a database that is away or not migrated yet, and at replicas that disagree."""
-SESSION = {"application_name": "vurksha replica", "statement_timeout": "1000", "lock_timeout": "500"}
 BEAT_LIMIT = 0.5
 UNWRITABLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError)
 log = logging.getLogger("core.presence")
@@ -65,7 +62,7 @@ class Presence:
         redis = HealthCheck(name="redis", check=partial(kernel.redis.call, b"PING"), vital=True)
         self.health = Health([own, redis, *checks], code.version, self._elsewhere)
         self._who = (self.me, socket.gethostname(), os.getpid(), orjson.dumps(attrs.asdict(code)).decode())
-        self._connection: "Connection | None" = None
+        self._connection: Connection | None = None
         """The replica's own, so that no request waits for a probe and no probe for a request."""
         self._turn = asyncio.Lock()
         self._news: dict[str, _News] = {}
@@ -113,14 +110,14 @@ class Presence:
             why = "schema: not reachable"
         return why
 
-    async def _schema(self, connection: "Connection") -> str:
+    async def _schema(self, connection: Connection) -> str:
         applied = await migrate.applied_to(connection)
         self._rows, why = len(applied), unfit(applied, self._migrations)
         return f"schema: {why}" if why else ""
 
-    async def _join(self, connection: "Connection") -> str:
+    async def _join(self, connection: Connection) -> str:
         try:
-            (row,) = await connection.fetch(JOIN, *self._who, sorted(self.health.reasons), LIVE)
+            (row,) = await (await connection.statement(JOIN)).fetch(*self._who, sorted(self.health.reasons), LIVE)
         except UNWRITABLE:  # then nobody can be asked, and reads can be served all the same
             return ""
         me, *others = [peer(one) for one in orjson.loads(row["peers"])]
@@ -133,7 +130,7 @@ class Presence:
         """The health check of the database; also the clock, a schema that went on, and what peers say there."""
         async with self._asking() as connection:
             try:
-                (row,) = await connection.fetch(LOOK, self.me, LIVE)
+                (row,) = await (await connection.statement(LOOK)).fetch(self.me, LIVE)
             except asyncpg.UndefinedTableError:  # there, but not migrated yet
                 return
             self.health.skew(time.time() - row["now"])
@@ -155,7 +152,7 @@ class Presence:
             return
         with suppress(*migrate.UNREACHABLE):
             async with asyncio.timeout(BEAT_LIMIT), self._asking() as connection:
-                await connection.execute(BEAT, *self._who, *state)
+                await (await connection.statement(BEAT)).fetch(*self._who, *state)
             self._told, self._next_beat = state, now + BEAT_EVERY
 
     def _hear(self, message: bytes) -> None:
@@ -178,13 +175,11 @@ class Presence:
     # -- the connection
 
     @asynccontextmanager
-    async def _asking(self) -> "AsyncIterator[Connection]":
+    async def _asking(self) -> AsyncIterator[Connection]:
         """The connection, made anew where there is none; cut when anything goes wrong on it."""
         async with self._turn:
             if self._connection is None or self._connection.is_closed():
-                self._connection = await asyncpg.connect(
-                    self._pool.dsn, timeout=migrate.CONNECT, server_settings=SESSION
-                )
+                self._connection = await self._pool.dial(migrate.CONNECT)
             try:
                 yield self._connection
             except BaseException:

@@ -6,18 +6,16 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
+from core.store.connection import Connection, Dialler
 from core.store.schema import Applied, Migration, MigrationError, due, missing, read
 
 __all__ = ["UNREACHABLE", "Migration", "MigrationError", "applied_to", "apply", "behind", "plan", "read"]
 
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-
-Guard = Callable[["Connection", Sequence[Migration]], Awaitable[None]]
+Guard = Callable[[Connection, Sequence[Migration]], Awaitable[None]]
 LOCK = 7_305_411_902
 """The advisory lock that the one migrator holds."""
 LOOK_AGAIN = 0.5
@@ -51,7 +49,7 @@ SELECT owner, version, name, checksum, coalesce(to_jsonb(m) ->> 'phase', 'pre') 
 NOTE = "INSERT INTO kernel.migrations (owner, version, name, checksum, phase) VALUES ($1, $2, $3, $4, $5)"
 
 
-async def applied_to(connection: "Connection") -> list[Applied]:
+async def applied_to(connection: Connection) -> list[Applied]:
     """What the database says was applied: nothing where nobody ever migrated."""
     try:
         return [Applied(*row) for row in await connection.fetch(APPLIED)]
@@ -96,15 +94,15 @@ def _plan(applied: Sequence[Applied], migrations: Sequence[Migration], *, post: 
 
 
 @asynccontextmanager
-async def _connection(dsn: str) -> "AsyncIterator[Connection]":
-    connection = await asyncpg.connect(dsn, timeout=CONNECT, server_settings=SESSION)
+async def _connection(dsn: str) -> AsyncIterator[Connection]:
+    connection = await Dialler(dsn, SESSION).dial(CONNECT)  # of several hosts the one that takes writes
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def _alone(connection: "Connection") -> None:
+async def _alone(connection: Connection) -> None:
     """Hold the migrator's lock. Not by waiting in the database: CREATE INDEX CONCURRENTLY would wait for who waits."""
     told = False
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
@@ -114,7 +112,7 @@ async def _alone(connection: "Connection") -> None:
         await asyncio.sleep(LOOK_AGAIN)
 
 
-async def _apply_one(connection: "Connection", migration: Migration) -> None:
+async def _apply_one(connection: Connection, migration: Migration) -> None:
     run = {"whole": _whole, "batches": _batches, "alone": _statements}[migration.mode]
     began = time.monotonic()
     try:
@@ -124,7 +122,7 @@ async def _apply_one(connection: "Connection", migration: Migration) -> None:
     log.info("applied %s in %.1f s", migration, time.monotonic() - began)
 
 
-async def _whole(connection: "Connection", migration: Migration) -> None:
+async def _whole(connection: Connection, migration: Migration) -> None:
     async def once() -> None:
         async with connection.transaction():
             await connection.execute(migration.sql)
@@ -133,7 +131,7 @@ async def _whole(connection: "Connection", migration: Migration) -> None:
     await _patiently(str(migration), once)
 
 
-async def _batches(connection: "Connection", migration: Migration) -> None:
+async def _batches(connection: Connection, migration: Migration) -> None:
     """Until a run touches no row. Each is followed by as long a rest, so that others have half of the database."""
     status = ""
     while not status.endswith(" 0"):
@@ -145,7 +143,7 @@ async def _batches(connection: "Connection", migration: Migration) -> None:
     await _note(connection, migration)
 
 
-async def _statements(connection: "Connection", migration: Migration) -> None:
+async def _statements(connection: Connection, migration: Migration) -> None:
     async def once() -> None:
         for statement in _split(migration.sql):
             await connection.execute(statement)
@@ -160,7 +158,7 @@ def _split(sql: str) -> Iterable[str]:
     return (part for part in "\n".join([*lines, ""]).split(";\n") if part.strip())
 
 
-async def _note(connection: "Connection", m: Migration) -> None:
+async def _note(connection: Connection, m: Migration) -> None:
     await connection.execute(NOTE, m.owner, m.version, m.name, m.checksum, m.phase)
 
 
