@@ -49,14 +49,16 @@ def hunted(names: Sequence[str], first: int, seeds: int) -> int:
     """Many."""
     failures: list[Result] = []
     told = began = time.monotonic()
+    number = 0
     for number, result in enumerate(many(range(first, first + seeds), names), 1):
         if result.fault:
             failures.append(result)
             say(story(result))
         if time.monotonic() - told > EVERY:
             told = time.monotonic()
-            say(f"{number} of {seeds * len(names)} runs, {len(failures)} failed, {told - began:.0f} s")
-    say(f"{seeds * len(names)} runs, {len(failures)} failed: {[(each.scenario, each.seed) for each in failures]}")
+            done = result.seed - first + 1
+            say(f"{done} of {seeds} seeds, {number} runs, {len(failures)} failed, {told - began:.0f} s")
+    say(f"{number} runs, {len(failures)} failed: {[(each.scenario, each.seed) for each in failures]}")
     return len(failures)
 
 

@@ -18,6 +18,8 @@ import orjson
 from core.store.connection import Connection
 
 AGE = "time passes"
+LEFT = "some wait for each other"
+"""At the end: what becomes of them is chance."""
 HANDS = 3
 POLL = 0.002
 
@@ -121,6 +123,10 @@ async def play(steps: Sequence[Step], hands: Sequence[Hand], blocked: Blocked, a
         while not all([await each.settled(blocked) for each in hands]):
             await asyncio.sleep(POLL)
         heard += [told for each in hands if (told := each.heard()) is not None]
+        if hand.busy:
+            heard.append(f"{hand.number} {step.name} waits")
+    if any(hand.busy for hand in hands):
+        heard.append(LEFT)
     for hand in hands:
         await hand.leave()
     return heard
@@ -144,4 +150,4 @@ def mixed(rng: Random, statement: Callable[[int], Step], length: int) -> list[St
             is_open[hand] = True
         else:
             steps.append(statement(hand))
-    return steps + [Step(hand, "COMMIT", (), "COMMIT") for hand in range(HANDS)]
+    return steps + [Step(hand, "COMMIT", (), "COMMIT") for _ in range(HANDS) for hand in range(HANDS)]

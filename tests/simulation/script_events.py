@@ -1,5 +1,6 @@
 """Scripts of the statements of outbox and inbox."""
 
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,7 @@ class Writer:
         rng = self._rng
         makes = (self._emit, self._emit, self._hand_over, self._claim, self._taken, self._unreached, self._refused,
                  self._due, self._attempt, self._attempt, self._done, self._failed, self._busy,
-                 self._oldest)  # fmt: skip
+                 self._oldest, self._receive)  # fmt: skip
         make = rng.choice(makes)
         sql, *args = make()
         return Step(hand, sql, tuple(args), make.__name__)
@@ -73,6 +74,15 @@ class Writer:
 
     def _failed(self) -> tuple[Any, ...]:
         return inbox.FAILED, *self._key(), self._rng.choice((0, 0, 1)), "Bad", self._rng.choice((None, 0.0, HOUR))
+
+    def _receive(self) -> tuple[Any, ...]:
+        consumer, ids = self._rng.choice(CONSUMERS), [_event(self._rng.randrange(EVENTS)) for _ in range(2)]
+        if ids[0] == ids[1]:
+            del ids[1]
+        n, now = len(ids), datetime(2026, 1, 1, tzinfo=UTC)
+        seqs = [self._rng.choice((None, 100 + self._rng.randrange(9))) for _ in ids]
+        return (inbox.RECEIVE, consumer, ids, seqs, [TYPES[0]] * n, [1] * n, ["p"] * n, ["p1"] * n,
+                ['{"a":1}'] * n, ['{"b":"c"}'] * n, [now] * n)  # fmt: skip
 
     def _busy(self) -> tuple[Any, ...]:
         return inbox.BUSY, NAMES

@@ -1,9 +1,9 @@
 """The one place where the simulation takes the outside world's place: clocks, randomness, and the driver's connect.
 
 Production code asks `time.monotonic()`, `time.time()`, `os.urandom()` and `random.uniform()` by their modules, and
-opens connections by `asyncpg.connect`. For one run these names lead to the virtual loop, the seed and the memory
-server; after it they are what they were. Where a class takes a clock, the default of that parameter is exchanged in the same
-way. Nothing else is replaced: whatever stands above them is the code that ships.
+opens connections by `asyncpg.connect` and `aio_pika.Connection`. For one run these names lead to the virtual loop, to
+the seed, the memory server and the memory broker; after it they are what they were. Where a class takes a clock, the
+default of that parameter is exchanged in the same way. Whatever stands above them is the code that ships.
 """
 
 import logging
@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
+import aio_pika
 import asyncpg
 
 from core import types
@@ -43,7 +44,9 @@ def clock_defaults() -> list[tuple[dict[str, Any], str]]:
 
 
 @contextmanager
-def virtual(loop: VirtualLoop, rng: Random, connect: Connect, *, quiet: bool = True) -> Iterator[None]:
+def virtual(
+    loop: VirtualLoop, rng: Random, connect: Connect, dial: Callable[..., Any], *, quiet: bool = True
+) -> Iterator[None]:
     """Everything that varies between runs comes from the loop and `rng` while this lasts."""
 
     def wall() -> float:
@@ -60,6 +63,7 @@ def virtual(loop: VirtualLoop, rng: Random, connect: Connect, *, quiet: bool = T
             (os, "urandom", rng.randbytes),
             (types, "_uuid7_last", 0),
             (asyncpg, "connect", connect),
+            (aio_pika, "Connection", dial),
         ):
             stack.enter_context(patch.object(target, name, instead))
         for defaults, name in clock_defaults():

@@ -44,7 +44,7 @@ class Outcome:
 class Record:
     """One row of a table: its committed version, the one being written, who locks it and who waits."""
 
-    __slots__ = ("committed", "holder", "key", "pending", "sharers", "table", "waiting")
+    __slots__ = ("committed", "holder", "key", "pending", "sharers", "table", "waiting", "written")
 
     def __init__(self, table: "Table", key: Any) -> None:
         self.table, self.key = table, key
@@ -52,6 +52,8 @@ class Record:
         self.pending: Values | None = None
         self.holder: Txn | None = None
         self.sharers: list[Txn] = []
+        self.written = False
+        """The holder made a new version of it."""
         self.waiting: list[Callable[[], None]] = []
 
     def free_for(self, txn: "Txn", *, share: bool = False) -> bool:
@@ -122,7 +124,7 @@ class Txn:
 
     def see(self, record: Record) -> Values | None:
         """The version that this transaction sees; None when there is none."""
-        return record.pending if record.holder is self and record in self._written else record.committed
+        return record.pending if record.written and record.holder is self else record.committed
 
     def find(self, table: Table, key: Any) -> Record | None:
         """The row of a key, if this transaction sees it."""
@@ -163,8 +165,8 @@ class Txn:
         self._note(record, None)
 
     def insert(self, table: Table, key: Any, values: Values) -> Generator[Record, None, bool]:
-        """A new row; False when the key is taken. One that another transaction is just inserting is waited for."""
-        while (record := table.records.get(key)) is not None and record.committed is None and record.holder is not self:
+        """A new row; False when the key is taken. Who is just writing that row is waited for, a mere lock is not."""
+        while (record := table.records.get(key)) is not None and record.written and record.holder is not self:
             yield record
         if record is not None and self.see(record) is not None:
             return False
@@ -174,7 +176,7 @@ class Txn:
         return True
 
     def _note(self, record: Record, values: Values | None) -> None:
-        record.pending = values
+        record.pending, record.written = values, True
         if record not in self._written:
             self._written.append(record)
 
@@ -185,7 +187,7 @@ class Txn:
         self.over = True
         for record in self._written:
             record.committed = record.pending if commit else record.committed
-            record.pending = None
+            record.pending, record.written = None, False
         for record in self._locked:
             record.release(self)
         for record in self._written:

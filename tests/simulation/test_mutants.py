@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +10,11 @@ import pytest
 
 from core.errors import TOKEN_INVALID, Problem
 from core.events import inbox
+from core.events.amqp.intake import Intake
+from core.events.amqp.publisher import Publisher
 from core.events.bus import Bus
 from core.events.inbox import InboxRow, InboxRows, Key
+from core.events.outbox import Report
 from core.http.limits import Buckets
 from core.resilience import breaker, retry
 from core.store.tx import Tx
@@ -20,6 +23,7 @@ from plugins.user import sessions as sessions_module
 from plugins.user.queries import SessionRows
 from plugins.user.sessions import Sessions
 from plugins.user.tokens import RefreshToken, Verdict, judge
+from tests.simulation.broker import Queue
 from tests.simulation.meanings import inbox as inbox_meanings
 from tests.simulation.meanings import outbox as outbox_meanings
 from tests.simulation.meanings import sessions as session_meanings
@@ -198,6 +202,39 @@ def walled(patch: Patch) -> None:
     patch.setattr(Buckets, "spread", closes)
 
 
+def blamed(patch: Patch) -> None:
+    """What the broker did not confirm counts against the event."""
+    report = Publisher._report
+
+    def blames(self: Publisher, tasks: Any) -> Report:
+        told = report(self, tasks)
+        return Report(taken=told.taken, refused=dict.fromkeys(told.unreached, "Unconfirmed"))
+
+    patch.setattr(Publisher, "_report", blames)
+
+
+def shared_queue(patch: Patch) -> None:
+    """A queue serves all its consumers in turn."""
+
+    def push(self: Queue) -> None:
+        while self.ready and self.consumers:
+            self.consumers.append(self.consumers.pop(0))
+            self.consumers[0].deliver(self, self.ready.popleft())
+
+    patch.setattr(Queue, "push", push)
+
+
+def acked_early(patch: Patch) -> None:
+    """Messages are acknowledged that were not written down."""
+    take = Intake._take
+
+    async def takes(self: Intake, queue: str, messages: Sequence[Any]) -> None:
+        with suppress(Problem):
+            await take(self, queue, messages)
+
+    patch.setattr(Intake, "_take", takes)
+
+
 PLANTED: dict[str, Planted] = {
     "any row": ("events", "in order", any_row),
     "unlocked claim": ("events", "took effect once .* not 2", unlocked_claim),
@@ -207,6 +244,9 @@ PLANTED: dict[str, Planted] = {
     "counted twice": ("events", "an attempt is counted for a run", counted_twice),
     "forgetful": ("events", "reached shop.mail", forgetful),
     "silent": ("events", "no change without its event", silent),
+    "blamed": ("bridge", "never counts as an attempt|no event dies", blamed),
+    "shared queue": ("bridge", "in order", shared_queue),
+    "acked early": ("bridge", "handled or dead within|in order", acked_early),
     "free tokens": ("sessions", "one successor|honest client", free_tokens),
     "no repeat": ("sessions", "honest client", judged({Verdict.REPEAT: Verdict.REFUSE})),
     "no revocation": ("sessions", "reuse ends it", judged({Verdict.REVOKE: Verdict.REFUSE})),

@@ -14,6 +14,7 @@ SEEDS, BATCH = 1000, 100
 EVERYTHING = {
     "events": ("events", "handled", "handler fails", "dead", "request fails", "statement fails", "database crash",
                "database hang", "replica 0 killed", "replica 0 stopped", "replica 0 cut off"),
+    "bridge": ("events", "published", "handled", "broker crash", "broker hang", "broker blocked", "replica 0 killed"),
     "sessions": ("refreshed", "asked again", "reuse", "refused", "theft", "no answer", "database crash"),
     "breaker": ("closed to open", "open to half open", "half open to open", "half open to closed", "repeat", "trial"),
     "limiter": ("greedy passed", "greedy refused", "fair passed", "redis away", "redis emptied", "killed"),

@@ -53,6 +53,9 @@ class World:
         self.seen: dict[str, int] = {}
         self.broken = self.loop.create_future()
         """Ends the run, whoever found out."""
+        self.dial: Callable[[], Any] = lambda: None
+        """Makes what stands in the place of `aio_pika.Connection`."""
+        self.on_death: list[Callable[[Process], None]] = []
         self._numbers = count(2)
         self._began = self.loop.time()
 
@@ -98,6 +101,8 @@ class World:
         """Kill -9, at whatever await it stands."""
         self.loop.kill(process)
         self.network.died(process)
+        for told in self.on_death:
+            told(process)
 
     async def connect(self, *_: object, connection_class: type[Any], timeout: float, **__: object) -> Any:
         """In the place of `asyncpg.connect`."""
@@ -128,7 +133,7 @@ def run(scenario: Scenario, name: str, seed: int, *, quiet: bool = True, **more:
     outer = asyncio.events._get_running_loop()
     asyncio.events._set_running_loop(None)  # a test may itself be run by a loop
     try:
-        with virtual(world.loop, Random(f"outside {name} {seed}"), world.connect, quiet=quiet):
+        with virtual(world.loop, Random(f"outside {name} {seed}"), world.connect, lambda *_: world.dial(), quiet=quiet):
             try:
                 world.loop.run_until_complete(world.loop.spawn(world.loop.world, _whole(world, scenario)))
             except Exception as error:  # noqa: BLE001  the run's verdict

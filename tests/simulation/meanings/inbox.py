@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from core.events import inbox
-from tests.simulation.meanings.outbox import unpublished
+from tests.simulation.meanings.outbox import deliver, unpublished
 from tests.simulation.postgres import Meaning, Tables
 from tests.simulation.storage import Outcome, Record, Row, Statement, Txn, Values
 
@@ -75,6 +76,17 @@ def failed(
     return Outcome(count=1)
 
 
+def receive(txn: Txn, tables: Tables, consumer: str, *columns: Sequence[Any]) -> Statement:
+    event, place, *rest = columns
+    written = 0
+    names = ("event_type", "version", "aggregate_type", "aggregate_id", "payload", "metadata", "occurred_at")
+    for event_id, seq, *values in zip(event, place, *rest, strict=True):
+        own = seq if seq is not None else tables["outbox"].next()
+        row = {"event_id": event_id, "seq": own, **dict(zip(names, values, strict=True))}
+        written += yield from deliver(txn, tables, consumer, row)
+    return Outcome(count=written)
+
+
 def busy(txn: Txn, tables: Tables, names: Sequence[str]) -> Outcome:
     events = [seen for record in tables["outbox"].records.values() if (seen := txn.see(record))]
     waiting = [seen for record in tables["inbox"].live.values() if (seen := _waiting(txn, record))]
@@ -98,4 +110,5 @@ MEANINGS: dict[str, Meaning] = {
     inbox.DONE: done,
     inbox.FAILED: failed,
     inbox.BUSY: busy,
+    inbox.RECEIVE: receive,
 }

@@ -17,7 +17,7 @@ from core.events.bus import Bus
 from core.events.inbox import InboxRows
 from core.events.model import Event, EventMeta
 from core.events.outbox import OutboxRows
-from core.events.relay import Relay, Straight
+from core.events.relay import Carrier, Relay, Straight
 from core.events.subscription import Subscription
 from core.store.db import Db, Tx
 from core.tasks import Tasks
@@ -139,6 +139,9 @@ def is_garbled(row: dict[str, Any]) -> bool:
 class Events:
     """The scenario."""
 
+    extra = 0.0
+    """Seconds more that a way with more in between may take."""
+
     def __init__(self, world: World) -> None:
         self.world, rng = world, world.rng
         self.delays, self.poll = rng.choice(DELAYS), rng.choice((1.0, 1.0, 3.0))
@@ -155,26 +158,32 @@ class Events:
             InboxRows(db), tasks, self.subscriptions, concurrency=rng.choice((1, 3)), poll=self.poll,
             delays=self.delays, timeout=3.0,
         )  # fmt: skip
-        relay = Relay(self.carrier(db, bus), poll=self.poll, batch=rng.choice((1, 3, 200)))
+        relay = Relay(self.carrier(db, bus, tasks), poll=self.poll, batch=rng.choice((1, 3, 200)))
         db.on_events = relay.poke
         tasks.forever("relay", relay.run)
         tasks.forever("bus", bus.run)
         await self.requests(db)
 
-    def carrier(self, db: Db, bus: Bus) -> Straight:
+    def carrier(self, db: Db, bus: Bus, tasks: Tasks) -> Carrier:
         """Without a broker."""
         return Straight(OutboxRows(db), self.subscriptions, bus.poke)
 
     async def run(self) -> None:
         """Things go wrong, then they stop going wrong, then all must come out right."""
         faults = Faults(self.world, FAULTS)
+        self.faults(faults)
+        for replica in self.replicas:
+            replica.start()
+        await faults.over()
+        limit = sum(self.delays) + SLACK + 3 * self.poll + self.extra
+        await self.world.until(self.settled, limit, "every event is handled or dead")
+        self.examine()
+
+    def faults(self, faults: Faults) -> None:
+        """What may go wrong."""
         faults.database()
         for replica in self.replicas:
             faults.replica(lambda r=replica: r.process, replica.start)  # type: ignore[misc]
-            replica.start()
-        await faults.over()
-        await self.world.until(self.settled, sum(self.delays) + SLACK + 3 * self.poll, "every event is handled or dead")
-        self.examine()
 
     async def requests(self, db: Db) -> None:
         """What a replica's users do: each request announces one event or two, in one transaction."""
