@@ -64,7 +64,7 @@ class Breaker:
         self._period = first
         self._trial: float | None = None
         self._successes = self._streak = 0
-        self._seen = False
+        self.seen = False
         """A probe, not only calls, saw the outage: so a probe may say that it is over."""
         self.heard = float("-inf")
         """When a call last succeeded."""
@@ -118,10 +118,10 @@ class Breaker:
             return
         self._probed = now = self._clock()
         if not ok:
-            self._seen = True
+            self.seen = True
             if self.state is State.HALF_OPEN:
                 self._open(now)
-        elif self._seen:
+        elif self.seen:
             if self.state is State.OPEN:
                 self._half_open(now)
             self._count(now)
@@ -130,7 +130,7 @@ class Breaker:
         """Open at once: the dependency is known to be away. `seen`: a probe knows, and so may say when that is over."""
         now = self._clock()
         if seen:
-            self._seen, self._probed = True, now
+            self.seen, self._probed = True, now
         if self.state is not State.OPEN:
             self._open(now)
 
@@ -150,7 +150,7 @@ class Breaker:
 
     def _admit(self, now: float) -> None:
         if self.state is State.OPEN:
-            if now < self._until or (self._seen and now - self._probed < PROBE_TRUST):
+            if now < self._until or (self.seen and now - self._probed < PROBE_TRUST):
                 raise Open(self.name)
             self._half_open(now)
         elif self._trial is not None and now - self._trial < self._longest:  # a verdict that never came must not bar it
@@ -170,7 +170,7 @@ class Breaker:
     def _count(self, now: float) -> None:
         self._successes += 1
         if self._successes >= SUCCESSES:
-            self.state, self._since, self._seen = State.CLOSED, now, False
+            self.state, self._since, self.seen = State.CLOSED, now, False
             self._clear(now)
             log.warning("the breaker of %s closed", self.name)
 

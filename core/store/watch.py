@@ -41,7 +41,8 @@ class Watch:
                 await self.look()
                 if not self._misses and self._breaker.state is State.CLOSED:
                     await self._fill()
-                if not (self._misses == 1 or self._breaker.state is State.HALF_OPEN):
+                trying = self._breaker.state is State.HALF_OPEN and self._breaker.seen
+                if self._misses != 1 and not trying:
                     await asyncio.sleep(self._every)
         finally:
             self._leave()
@@ -58,7 +59,7 @@ class Watch:
         self._misses = 0 if alive else self._misses + 1
         was = self._breaker.state
         self._breaker.probed(ok=alive)
-        if self._misses == MISSES and was is State.CLOSED:
+        if self._misses >= MISSES and was is State.CLOSED:
             log.error("the database does not answer")
             self._breaker.trip()
         now = self._breaker.state
