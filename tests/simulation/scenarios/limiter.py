@@ -180,7 +180,7 @@ class Crowd:
             world.check(
                 len(passed) <= RATE * AWAY * SETTLE + burst + count, "without redis at most 150/s pass in total"
             )
-        elif calm and (self._one_sided or self._greed / count > RATE):  # less at each replica is not shared
+        elif calm:
             late = RATE * (shares.EVERY + 0.1) * count  # what replicas let through before they hear of each other
             most = RATE * SETTLE + RATE + late
             world.check(len(passed) <= most, f"together replicas keep to the rate: {len(passed)} in {SETTLE:g} s")
