@@ -72,10 +72,12 @@ def redis_url(servers: Servers) -> str:
     return servers.redis_url
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the broker beside the tests that do not need it: it takes its time."""
-    needed = any({"rabbit_url", "stage"} & set(getattr(item, "fixturenames", ())) for item in session.items)
-    if needed and not session.config.option.collectonly and not os.environ.get("RABBITMQ_URL"):
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the broker beside the tests that do not need it: it takes its time, and so may who waits for it first."""
+    needed = [item for item in items if {"rabbit_url", "stage", "rabbit"} & set(getattr(item, "fixturenames", ()))]
+    for item in needed:
+        item.add_marker(pytest.mark.timeout(rabbit.START + 60))
+    if needed and not config.option.collectonly and not os.environ.get("RABBITMQ_URL"):
         rabbit.begin()
 
 

@@ -9,7 +9,7 @@ from core.errors import Problem
 from core.events.bus import Bus
 from core.events.inbox import InboxRows
 from core.events.outbox import OutboxRows
-from core.events.relay import Carrier, Leased, Relay, Straight
+from core.events.relay import Leased, Relay, Straight
 from core.events.subscription import Subscription
 from core.settings import EventSettings, RabbitmqSettings
 from core.store.db import Db
@@ -44,9 +44,8 @@ class Delivery:
         """Age in seconds of the oldest unpublished event, some seconds ago."""
         self.bus = Bus(InboxRows(db), tasks, listed, concurrency=events.concurrency, poll=events.poll)
         self.bridge = self._bridge(db, listed, rabbitmq)
-        carrier: Carrier = Straight(self._rows, listed, self.bus.poke)
-        if self.bridge is not None:
-            carrier = Leased(self._rows, self.bridge.publisher)
+        self._straight = Straight(self._rows, listed, self.bus.poke)
+        carrier = self._straight if self.bridge is None else Leased(self._rows, self.bridge.publisher)
         self.relay = Relay(carrier, poll=events.poll)
         db.on_events = self.relay.poke
 
@@ -56,6 +55,21 @@ class Delivery:
         from core.events.amqp.bridge import Bridge  # noqa: PLC0415  its library takes 0.3 s and 10 MB
 
         return Bridge(rabbitmq.url, rabbitmq.prefix, listed, db, self.bus.poke)
+
+    @property
+    def published(self) -> int:
+        """Events that this replica handed on."""
+        return self._straight.published if self.bridge is None else self.bridge.publisher.published
+
+    @property
+    def returned(self) -> int:
+        """Those of them that the broker gave back because no queue wants their type."""
+        return 0 if self.bridge is None else self.bridge.publisher.returned
+
+    @property
+    def state(self) -> str:
+        """`in-process`, or that of the bridge: `connected`, `blocked` or `away`."""
+        return "in-process" if self.bridge is None else self.bridge.state
 
     def start(self) -> None:
         """Begin to claim and to consume."""

@@ -50,6 +50,7 @@ class Straight:
     ) -> None:
         """`told` is called when there are new inbox rows."""
         self._rows, self._told = rows, told
+        self.published = 0
         pairs = [(each.consumer, each.event.event_type) for each in subscriptions]
         self._consumers, self._types = [consumer for consumer, _ in pairs], [event_type for _, event_type in pairs]
 
@@ -60,6 +61,7 @@ class Straight:
         """All or nothing."""
         moved = await self._rows.hand_over(self._consumers, self._types, limit)
         if moved:
+            self.published += moved
             self._told()
         return moved
 

@@ -86,6 +86,7 @@ class Publisher:
                 task.cancel()
         report = self._report(tasks)
         if report.refused or (report.unreached and (not late or await self._takes())):
+            log.warning("%d events were refused and %d not confirmed", len(report.refused), len(report.unreached))
             self._doubtful.set()  # a new connection, which also declares again what may have been deleted
         return report
 

@@ -14,9 +14,11 @@ from tests.transports import Stage
 async def rabbit() -> AsyncIterator[Rabbit]:
     """A node of the module's own, up."""
     node = await asyncio.to_thread(Rabbit, own_folder())
-    await asyncio.to_thread(node.start)
-    yield node
-    await asyncio.to_thread(node.remove)
+    try:
+        await asyncio.to_thread(node.start)
+        yield node
+    finally:
+        await asyncio.to_thread(node.remove)
 
 
 @pytest.fixture

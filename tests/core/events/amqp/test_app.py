@@ -23,7 +23,9 @@ async def test_an_app_with_a_broker_sends_its_events_that_way(new_probe: NewProb
 
         await until(heard)
         assert probe.plugin.heard[0][0] == ParcelArrived(parcel_id=parcel)
-        assert (bridge.state, bridge.publisher.published, bridge.intake.received) == ("connected", 1, 1)
+        delivery = probe.app.delivery
+        assert (delivery.state, delivery.published, delivery.returned) == ("connected", 1, 0)
+        assert (bridge.intake.received, bridge.letters.kept) == (1, 0)
         assert (await probe.get("/health/ready")).status == 200
 
 
@@ -37,4 +39,5 @@ async def test_an_app_is_ready_and_serves_without_its_broker(new_probe: NewProbe
 
 
 async def test_an_app_that_is_told_of_none_has_no_bridge(new_settings: NewSettings) -> None:
-    assert App(await new_settings(), [ProbePlugin()]).delivery.bridge is None
+    delivery = App(await new_settings(), [ProbePlugin()]).delivery
+    assert (delivery.state, delivery.published, delivery.returned) == ("in-process", 0, 0)
