@@ -1,6 +1,7 @@
 """Three real replicas behind a balancer: a rollout that nobody notices, and replicas that had better not serve."""
 
 import asyncio
+import os
 import secrets
 import shutil
 import signal
@@ -21,7 +22,9 @@ from tests.releases import release
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 balanced = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+FAKETIME = Path(
+    os.environ.get("FAKETIME_LIBRARY", f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
+)
 PRODUCTION = {
     "VURKSHA_ENV": "production",
     "VURKSHA_HTTP__HOST": "127.0.0.1",

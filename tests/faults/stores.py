@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 import socket
 import time
@@ -107,7 +108,7 @@ class Balancer:
 
 def haproxy() -> str:
     """The program; ops/faults installs it where it is missing."""
-    found = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    found = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
         raise NotRunning("haproxy is not here. On Debian and Ubuntu: apt-get install haproxy; ./ops/faults does it")
     return found

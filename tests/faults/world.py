@@ -1,6 +1,7 @@
 """A whole shop to break: three replicas behind a balancer, each with a proxy of its own before every store."""
 
 import asyncio
+import os
 import secrets
 import sys
 import time
@@ -24,7 +25,9 @@ NAMES = ("one", "two", "three")
 UP = 60.0
 SMALL = 260
 """Megabytes of the small disk."""
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+FAKETIME = Path(
+    os.environ.get("FAKETIME_LIBRARY", f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1")
+)
 GENEROUS = {
     f"VURKSHA_USER__{name}": "1000000"
     for name in (
