@@ -134,7 +134,8 @@ class Rabbit:
             if "Killed" in said or "Cannot connect" in said:
                 break
             time.sleep(0.05)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        while self._folder.exists():  # what it still writes while it dies
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _name_server(self, word: str) -> str:
         """epmd, which a node without it may not find the way to start."""
