@@ -23,6 +23,8 @@ EVERY = 0.2
 """Seconds between two sums."""
 BATCH = 200
 """Buckets in one call: it must end well within the 50 ms of a command."""
+LIFE = 3.0
+"""Seconds for which a replica counts that is not seen again."""
 UNKNOWN = 3
 """Replicas assumed by one that never heard of any."""
 # The buckets as all replicas together see them. By Redis's own clock; a bucket that was not touched for 3 s is full.
@@ -58,6 +60,8 @@ class Shares:
         self.replicas = UNKNOWN
         """As last heard."""
         self.shared = True
+        self._least, self._until = 1, 0.0
+        """After an outage the others are not in the sum yet: until then no fewer are believed than before it."""
 
     async def run(self) -> None:
         """Share for ever."""
@@ -68,7 +72,8 @@ class Shares:
     async def sync(self) -> None:
         """Count the replicas, tell and hear what was spent; or fall back to this replica's own part."""
         try:
-            self.replicas = max(1, await self._count([self._redis.key(b"replicas")], [self._me]))
+            counted = await self._count([self._redis.key(b"replicas")], [self._me])
+            self.replicas = max(counted, self._known())
             for buckets in self._buckets:
                 buckets.spread(self.replicas, shared=True)
                 await self._sum(buckets)
@@ -76,10 +81,18 @@ class Shares:
             if self.shared:
                 log.warning("limits are this replica's own, one of %d: %s", self.replicas, error)
             self.shared = False
+            self._least = self.replicas
             for buckets in self._buckets:
                 buckets.spread(self.replicas, shared=False)
         else:
             self.shared = True
+
+    def _known(self) -> int:
+        """How many there are at least."""
+        now = asyncio.get_running_loop().time()
+        if not self.shared:
+            self._until = now + LIFE
+        return self._least if now < self._until else 1
 
     async def _sum(self, buckets: "Buckets") -> None:
         told = iter(buckets.spent().items())

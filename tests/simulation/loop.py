@@ -107,6 +107,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> "asyncio.Task[Any]":
         task: asyncio.Task[Any] = _Task(coro, loop=self, name=name or "task", context=context)
+        task.owner = OWNER.get(self.world) if context is None else context.get(OWNER, self.world)  # type: ignore[attr-defined]
         self._tasks.append(task)
         if len(self._tasks) > 500:
             self._tasks = [each for each in self._tasks if not each.done() or each._log_traceback]  # type: ignore[attr-defined]
@@ -200,8 +201,8 @@ class VirtualLoop(base_events.BaseEventLoop):
             self._busy.remove(process)
 
     def unheard(self) -> list[str]:
-        """Errors that nobody caught, those of tasks that nobody asked about too."""
-        failed = [task for task in self._tasks if task.done() and task._log_traceback]  # type: ignore[attr-defined]
+        """Errors that nobody caught, those of tasks that nobody asked about too, unless who would have is dead."""
+        failed = [task for task in self._tasks if task.done() and task._log_traceback and task.owner.alive]  # type: ignore[attr-defined]
         return self.complaints + [f"{task.get_name()}: {task.exception()!r}" for task in failed]
 
     def bury(self) -> None:

@@ -106,15 +106,20 @@ def _plain(value: Any) -> object:
     return value.hex if isinstance(value, UUID) else value
 
 
+async def _aged(step: Step, hands: Sequence[Hand], age: Ageing) -> list[str]:
+    if not all(each.idle for each in hands):
+        return []
+    await age(step.args[0])
+    return [AGE]
+
+
 async def play(steps: Sequence[Step], hands: Sequence[Hand], blocked: Blocked, age: Ageing) -> list[str]:
     """Everything that was answered, in order, and who waits where."""
     heard: list[str] = []
     for step in steps:
         hand = hands[step.hand]
         if step.sql == AGE:
-            if all(each.idle for each in hands):
-                await age(step.args[0])
-                heard.append(AGE)
+            heard += await _aged(step, hands, age)
             continue
         if hand.busy:
             heard.append(f"{hand.number} still waits")

@@ -78,7 +78,7 @@ def test_a_killed_process_runs_no_other_line_and_a_stopped_one_goes_on_later() -
         await asyncio.sleep(10)
         assert not said
         stopped.paused = False
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
 
     said: list[str] = []
     words = [line.split()[-1] for line in played(scenario).trace]

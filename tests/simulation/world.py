@@ -117,6 +117,8 @@ class World:
             await asyncio.sleep(every)
 
 
+LAST = 0.5
+"""Seconds at the end in which whoever waits for a task that has just failed hears of it."""
 Scenario = Callable[[World], Awaitable[None]]
 
 
@@ -125,6 +127,7 @@ async def _whole(world: World, scenario: Scenario) -> None:
     main = asyncio.ensure_future(scenario(world))
     await asyncio.wait({main, world.broken}, return_when=asyncio.FIRST_COMPLETED)
     await (world.broken if world.broken.done() else main)
+    await asyncio.sleep(LAST)
 
 
 def run(scenario: Scenario, name: str, seed: int, *, quiet: bool = True, **more: Any) -> Result:
