@@ -188,8 +188,8 @@ class Events:
     async def requests(self, db: Db) -> None:
         """What a replica's users do: each request announces one event or two, in one transaction."""
         rng = self.world.rng
-        while self.world.now < FAULTS:
-            await asyncio.sleep(rng.expovariate(1 / self._gap))
+        while (pause := rng.expovariate(1 / self._gap)) < FAULTS - self.world.now:
+            await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(4), db.transaction() as tx:
                     await self._announce(tx)
