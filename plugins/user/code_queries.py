@@ -30,6 +30,12 @@ SELECT outcome, is_new, id, phone, name, email, profile_image_url, role, is_veri
 FROM users.verify_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """
 
+# users.repeat_sign_in: challenges_phone, sessions_pkey, sessions_open, refresh_tokens_session.
+REPEAT = """
+SELECT session_id, salt, token_hash, is_new, id, phone, name, email, profile_image_url, role, is_verified, created_at
+FROM users.repeat_sign_in($1, $2, $3, $4, $5)
+"""
+
 # code_messages_due. The new time of the next attempt is the lease: another worker leaves the row alone until then.
 CLAIM = """
 UPDATE users.code_messages m SET attempts = m.attempts + 1, next_attempt_at = clock_timestamp() + interval '15 seconds'
@@ -85,6 +91,10 @@ class Codes:
         row = await self._db.command(VERIFY, *args, emits=True)
         assert row is not None  # noqa: S101  as above
         return row
+
+    async def repeat(self, *args: object) -> Row | None:
+        """Run users.repeat_sign_in; its arguments are named in the migration."""
+        return await self._db.command(REPEAT, *args)
 
     async def claim(self, limit: int) -> list[Message]:
         """Take messages that are due, for fifteen seconds."""

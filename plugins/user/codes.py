@@ -30,10 +30,15 @@ class CodeBook:
         self._pepper = raw
         hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vurksha user code message")
         self._box = AESGCM(hkdf.derive(raw))
+        self._tokens = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vurksha user first token").derive(raw)
 
     def fingerprint(self, phone: str, purpose: str, code: str) -> bytes:
         """What the database keeps of a code: an HMAC that binds it to its phone and purpose."""
         return hmac.digest(self._pepper, f"{phone}|{purpose}|{code}".encode(), "sha256")
+
+    def first_token(self, session: bytes, salt: bytes) -> bytes:
+        """The secret bits of a session's first refresh token: the same again only for who has salt and pepper."""
+        return hmac.digest(self._tokens, session + salt, "sha256")
 
     def seal(self, challenge: bytes, code: str) -> bytes:
         """The code on its way through the queue, readable only with the pepper and for its own challenge."""

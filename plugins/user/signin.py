@@ -1,11 +1,12 @@
 """Signing in: a code is sent to a phone, the code used once makes an account and a session (RELIABILITY 4.5)."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from core.auth import TokenIssuer
 from core.context import cause
 from core.errors import RATE_LIMITED, Problem
-from core.store.db import Refused
+from core.store.db import Refused, Row
 from core.types import uuid7
 from plugins.user.code_queries import Codes
 from plugins.user.codes import CodeBook, new_code
@@ -16,6 +17,8 @@ from plugins.user.settings import UserSettings
 from plugins.user.tokens import RefreshToken, new_salt
 
 MAX_AGENT = 300
+GRACE = 120
+"""Seconds in which a lost answer may be asked for again, as with a refresh (RELIABILITY 4.4)."""
 
 
 class SignIn:
@@ -71,18 +74,20 @@ class SignIn:
 
         An account that was closed less than 24 hours ago is open again. Emits user.restored v1.
 
-        Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
+        The same code again from the same device within two minutes gets the same session: the app repeats what was not
+        answered. Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
         """
-        user_id, session_id, refresh = uuid7(), uuid7(), RefreshToken.new()
+        fingerprint, session_id, salt = self._book.fingerprint(phone, PURPOSE_LOGIN, code), uuid7(), new_salt()
+        refresh = self._first_token(session_id, salt)
         row = await self._codes.verify(
             phone,
             PURPOSE_LOGIN,
-            self._book.fingerprint(phone, PURPOSE_LOGIN, code),
+            fingerprint,
             *self._verify_limits,
-            user_id,
+            uuid7(),
             session_id,
             refresh.hash,
-            new_salt(),
+            salt,
             device.id,
             device.name,
             device.kind,
@@ -92,9 +97,28 @@ class SignIn:
             uuid7(),
             cause.get().correlation_id,
         )
-        if row["outcome"] != "OK":
+        if row["outcome"] == "OK":
+            return self._signed_in(row, session_id, refresh, is_restored=row["is_restored"])
+        again = await self._again(phone, fingerprint, device) if row["outcome"] == "EXPIRED" and device.id else None
+        if again is None:
             raise Problem(OTP_EXPIRED if row["outcome"] == "EXPIRED" else OTP_INVALID)
+        return again
+
+    async def _again(self, phone: str, fingerprint: bytes, device: Device) -> SignedIn | None:
+        """The sign-in that this is a repeat of, if it is one."""
+        row = await self._codes.repeat(phone, PURPOSE_LOGIN, fingerprint, device.id, GRACE)
+        if row is None:
+            return None
+        refresh = self._first_token(row["session_id"], row["salt"])
+        if refresh.hash != row["token_hash"]:  # of a release that drew it by lot
+            return None
+        return self._signed_in(row, row["session_id"], refresh, is_restored=False)
+
+    def _first_token(self, session_id: UUID, salt: bytes) -> RefreshToken:
+        return RefreshToken(self._book.first_token(session_id.bytes, salt))
+
+    def _signed_in(self, row: Row, session_id: UUID, refresh: RefreshToken, *, is_restored: bool) -> SignedIn:
         access = self._tokens.issue(row["id"], session_id, row["role"])
         pair = TokenPair(access_token=access, refresh_token=refresh.text, expires_in=self._tokens.lifetime)
         who = account(row, active=True)
-        return SignedIn(account=who, is_new=row["is_new"], is_restored=row["is_restored"], tokens=pair)
+        return SignedIn(account=who, is_new=row["is_new"], is_restored=is_restored, tokens=pair)

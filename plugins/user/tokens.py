@@ -19,11 +19,6 @@ class RefreshToken:
     raw: bytes = attrs.field(repr=False)
 
     @classmethod
-    def new(cls) -> "RefreshToken":
-        """A fresh one, for a sign-in."""
-        return cls(os.urandom(TOKEN_BYTES))
-
-    @classmethod
     def read(cls, text: str) -> "RefreshToken | None":
         """The token that a client presents, or None when it cannot be one of ours."""
         try:

@@ -1,5 +1,6 @@
 """Planted bugs: each promise that the simulation checks can fail, and is seen to fail within a few seeds."""
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -124,7 +125,7 @@ def silent(patch: Patch) -> None:
 
 def free_tokens(patch: Patch) -> None:
     """Each successor is a new one."""
-    patch.setattr(RefreshToken, "successor", lambda *_: RefreshToken.new())
+    patch.setattr(RefreshToken, "successor", lambda *_: RefreshToken(os.urandom(32)))
 
 
 def judged(change: dict[Verdict, Verdict]) -> Callable[[Patch], None]:

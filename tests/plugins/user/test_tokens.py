@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +75,7 @@ class Family(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.salt, self.tokens, self.open, self.in_grace = new_salt(), [RefreshToken.new()], True, True
+        self.salt, self.tokens, self.open, self.in_grace = new_salt(), [RefreshToken(os.urandom(32))], True, True
 
     @rule()
     def time_passes(self) -> None:

@@ -5,6 +5,7 @@ outage ends nothing and is never a 401, an end is known everywhere within two se
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -96,7 +97,7 @@ class House(Book):
         """A session as a sign-in leaves it."""
         server, now = self.world.server, self.world.server.clock()
         device = self.world.rng.choice((None, "phone"))
-        client = Client(UUID(bytes=uuid7().bytes), user, device, RefreshToken.new())
+        client = Client(UUID(bytes=uuid7().bytes), user, device, RefreshToken(os.urandom(32)))
         accounts = {"id": user, "role": "CUSTOMER", "is_active": True}
         session = {"id": client.session, "user_id": user, "generation": 0, "salt": new_salt(), "device_id": device}
         session |= {"rotated_at": now, "expires_at": now + timedelta(days=90), "ended_at": None, "end_reason": None}
