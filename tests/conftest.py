@@ -32,12 +32,12 @@ MAY_BLOCK = (
     ("core/configuration.py", "build"),
     ("core/http/docs/__init__.py", "page"),
     ("core/store/schema.py", "read"),
-    ("core/store/schema.py", "read"),
     ("core/testing.py", "app"),
     ("core/testing.py", "messages"),
     ("core/testing.py", "settings_for"),
     ("plugins/order/demo.py", "_code"),
     ("plugins/product/seeding.py", "read"),
+    ("coverage/collector.py", "lock_data"),
 )
 """Reading the plugins' files, and what belongs to development and tests."""
 EMBEDDED = [f"core.store.{name}" for name in ("embedded", "embedded_process", "embedded_programs")]

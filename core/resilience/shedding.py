@@ -76,11 +76,14 @@ class Shedder:
 
     async def watch(self) -> None:
         """Measure the loop's lag for ever."""
-        while True:
-            self._beat = self._clock()
-            due = self._beat + EVERY
-            await asyncio.sleep(EVERY)
-            self.lagged(max(0.0, self._clock() - due))
+        try:
+            while True:
+                self._beat = self._clock()
+                due = self._beat + EVERY
+                await asyncio.sleep(EVERY)
+                self.lagged(max(0.0, self._clock() - due))
+        finally:
+            self._beat = float("inf")  # nobody knows any more
 
     def _adapt(self) -> None:
         mean = self._seconds / self._left

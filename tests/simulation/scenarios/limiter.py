@@ -182,7 +182,7 @@ class Crowd:
             )
         elif calm:
             late = RATE * (shares.EVERY + 0.1) * count  # what replicas let through before they hear of each other
-            most = RATE * SETTLE + RATE + late
+            most = RATE * SETTLE + RATE + late + count  # each rounds by less than one
             world.check(len(passed) <= most, f"together replicas keep to the rate: {len(passed)} in {SETTLE:g} s")
         world.check(len(passed) <= (RATE * SETTLE + RATE) * (count + 1), "whatever happens, there is a limit")
 
