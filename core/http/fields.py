@@ -24,6 +24,8 @@ MAX_SAFE = 2**53
 """The largest integer that every JSON reader keeps exactly (RELIABILITY 4.12)."""
 MAX_TEXT = 10_000
 
+SEEN = r"[^\s\x1c-\x1f]"
+"""What Python does not trim: it takes four control characters for spaces that other regular expressions do not."""
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and lone surrogates: PostgreSQL cannot keep them (RELIABILITY 4.12)."""
 WHOLE = re.compile(r"-?\d{1,17}", re.ASCII)
@@ -121,7 +123,7 @@ class Text:
         if self.pattern is not None:
             out["pattern"] = f"^(?:{self.pattern})$"
         elif self.min:
-            out["pattern"] = r"\S" if self.min == 1 else rf"\S[\s\S]{{{self.min - 2},}}\S"
+            out["pattern"] = SEEN if self.min == 1 else rf"{SEEN}[\s\S]{{{self.min - 2},}}{SEEN}"
         if self.hint:
             out["description"] = f"{self.hint[0].upper()}{self.hint[1:]}."
         if self.format:
