@@ -10,7 +10,6 @@ from tests.forgetting import window_over
 from tests.plugins.user.conftest import House, NewHouse, new_address, new_phone
 
 WRONG = "000000"
-LATE = "UPDATE users.challenges SET claimed_at = claimed_at - interval '121 seconds' WHERE phone = $1"
 
 
 def other(code: str) -> str:
@@ -289,64 +288,3 @@ async def test_no_code_and_no_token_is_stored_in_clear(house: House) -> None:
     )
     assert not any(code in row["text"] or done.tokens.refresh_token in row["text"] for row in rows)
     assert done.tokens.refresh_token not in repr(done)
-
-
-async def test_the_same_code_from_the_same_device_gets_the_same_session_again(house: House) -> None:
-    phone = new_phone()
-    code = await house.send(phone)
-    first = await house.verify(phone, code, "phone-1")
-    again = await house.verify(phone, code, "phone-1")
-    assert (again.tokens.refresh_token, again.account, again.is_new) == (
-        first.tokens.refresh_token,
-        first.account,
-        True,
-    )
-    assert house.principal(again).session_id == house.principal(first).session_id
-    assert await house.db.fetchval("SELECT count(*) FROM users.sessions WHERE user_id = $1", first.account.id) == 1
-    assert (await house.sessions.refresh(again.tokens.refresh_token, "phone-1")).access_token
-
-
-@pytest.mark.parametrize("device", [None, "phone-2"], ids=["no device", "another"])
-async def test_another_device_gets_nothing_of_it(house: House, device: str | None) -> None:
-    phone = new_phone()
-    code = await house.send(phone)
-    await house.verify(phone, code, "phone-1")
-    with pytest.raises(Problem) as refused:
-        await house.verify(phone, code, device)
-    assert refused.value.code.name == "AUTH_006"
-
-
-async def test_a_code_of_a_sign_in_that_went_on_is_used_up(house: House) -> None:
-    for left in ("refreshed", "ended", "late"):
-        phone = new_phone()
-        code = await house.send(phone)
-        done = await house.verify(phone, code, "phone-1")
-        if left == "refreshed":
-            await house.sessions.refresh(done.tokens.refresh_token, "phone-1")
-        elif left == "ended":
-            await house.sessions.logout(house.principal(done), None, all_devices=False)
-        else:
-            await house.db.command(LATE, phone)
-        with pytest.raises(Problem) as refused:
-            await house.verify(phone, code, "phone-1")
-        assert refused.value.code.name == "AUTH_006", left
-
-
-async def test_guesses_at_a_used_code_are_three_and_count_as_failures(house: House) -> None:
-    phone = new_phone()
-    code = await house.send(phone)
-    await house.verify(phone, code, "phone-1")
-    for guess in (other(code), other(other(code)), WRONG, code):
-        with pytest.raises(Problem) as refused:
-            await house.verify(phone, guess, "phone-1")
-        assert refused.value.code.name == "AUTH_006"
-    assert await house.db.fetchval("SELECT attempts FROM users.challenges WHERE phone = $1", phone) >= 3
-
-
-async def test_of_twenty_twins_from_one_device_all_that_are_answered_share_a_session(house: House) -> None:
-    phone = new_phone()
-    code = await house.send(phone)
-    outcomes = await asyncio.gather(*(house.verify(phone, code, "phone-1") for _ in range(20)), return_exceptions=True)
-    done = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-    assert len(done) == 4  # the first and three repeats
-    assert len({one.tokens.refresh_token for one in done}) == 1
