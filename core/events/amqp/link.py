@@ -83,10 +83,13 @@ class Link:
             log.info("%s: connected to RabbitMQ", self._name)
             await self._serve(Live(connection))
         finally:
-            with suppress(Exception):
-                async with asyncio.timeout(GOODBYE):
-                    await connection.close()
-            factory.cut()
+            try:
+                with suppress(Exception):
+                    async with asyncio.timeout(GOODBYE):
+                        await connection.close()
+            finally:
+                factory.cut()
+                await connection.close()  # notes the end where there was no goodbye: else it tries again when collected
 
 
 class Live:
