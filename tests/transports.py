@@ -44,7 +44,9 @@ async def kernel_db(kernel_url: str) -> AsyncIterator[Db]:
     await pool.open()
     db = Db(pool)
     async with db.connection() as connection:
+        await connection.execute("SET lock_timeout = '20s'")  # a transaction of the last test may be on its way out
         await connection.execute(EMPTY)
+        await connection.execute("RESET lock_timeout")
     yield db
     assert pool.free == pool.opened, "a connection was not given back"
     await pool.close()
