@@ -28,50 +28,50 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def provides(kernel: "Kernel") -> "Sequence[Provided[Any]]":  # type: ignore[empty-body]
+def provides(kernel: "Kernel") -> "Sequence[Provided[Any]]":  # type: ignore[empty-body]  # a hook is its signature
     """Build the plugin's services and return those behind ports. Called once, before every other hook."""
 
 
 @hookspec
-def routes() -> "Sequence[Route | Files]":  # type: ignore[empty-body]
+def routes() -> "Sequence[Route | Files]":  # type: ignore[empty-body]  # a hook is its signature
     """The HTTP routes of the plugin."""
 
 
 @hookspec
-def migrations() -> "Path":  # type: ignore[empty-body]
+def migrations() -> "Path":  # type: ignore[empty-body]  # a hook is its signature
     """The folder that holds the plugin's numbered .sql files."""
 
 
 @hookspec
-def subscriptions() -> "Sequence[Subscription]":  # type: ignore[empty-body]
+def subscriptions() -> "Sequence[Subscription]":  # type: ignore[empty-body]  # a hook is its signature
     """The events that the plugin's consumers listen to."""
 
 
 @hookspec
-def jobs() -> "Sequence[Job]":  # type: ignore[empty-body]
+def jobs() -> "Sequence[Job]":  # type: ignore[empty-body]  # a hook is its signature
     """Periodic work, at the given interval, on every replica or on one at a time."""
 
 
 @hookspec
-def lifespan() -> "AbstractAsyncContextManager[None]":  # type: ignore[empty-body]
+def lifespan() -> "AbstractAsyncContextManager[None]":  # type: ignore[empty-body]  # a hook is its signature
     """Opens what the plugin needs while serving and closes it again. Entered after migrations were checked."""
 
 
 @hookspec
-def health_checks() -> "Sequence[HealthCheck]":  # type: ignore[empty-body]
+def health_checks() -> "Sequence[HealthCheck]":  # type: ignore[empty-body]  # a hook is its signature
     """Checks whose outcome `/health` shows under the plugin's name."""
 
 
 @hookspec
-def commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]
+def commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]  # a hook is its signature
     """Commands for the `vurksha` program, such as `vurksha otp`."""
 
 
 @hookspec
-def seeds() -> "Sequence[Seed]":  # type: ignore[empty-body]
+def seeds() -> "Sequence[Seed]":  # type: ignore[empty-body]  # a hook is its signature
     """Demo data for `vurksha seed`: each function is idempotent and returns one line that says what it wrote."""
 
 
 @hookspec
-def personal_data() -> "PersonalData":  # type: ignore[empty-body]
+def personal_data() -> "PersonalData":  # type: ignore[empty-body]  # a hook is its signature
     """What the plugin holds of people: tables and what becomes of them, how to copy it for its owner and erase it."""

@@ -70,7 +70,7 @@ class Jobs:
         await asyncio.sleep(random.uniform(0, min(job.every, self._first_within)))  # noqa: S311  jitter, not a secret
         while not self._closing:
             await self.run(job)
-            await asyncio.sleep(job.every * random.uniform(0.9, 1.1))  # noqa: S311
+            await asyncio.sleep(job.every * random.uniform(0.9, 1.1))  # noqa: S311  as above
 
     async def run(self, job: Job) -> None:
         """Run it once, now, unless it is single and running elsewhere. Never raises but when cancelled."""

@@ -66,8 +66,8 @@ class Seals:
 
 def _box(secret: bytes) -> "AESGCM":
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  only a ring with rows needs it
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415  as above
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415  as above
 
     return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vurksha signing keys").derive(secret))
 

@@ -196,7 +196,7 @@ class Connection(RequestHandler):
         request: Any,  # noqa: ARG002  aiohttp's signature
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
+        message: str | None = None,  # noqa: ARG002  as above
     ) -> web.StreamResponse:
         """Called by aiohttp for what its parser refuses and for a handler that failed."""
         return Ready(self._failed(self._entry.parser_problem(status, exc), exc))

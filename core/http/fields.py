@@ -167,7 +167,7 @@ class Whole:
     def read(self, value: object) -> int:
         """The number."""
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("must be a whole number")  # noqa: TRY004
+            raise ValueError("must be a whole number")  # noqa: TRY004  one kind of error for all wrong input
         if not self.min <= value <= self.max:
             raise ValueError(_between("a whole number", self.min, self.max))
         return value
@@ -195,7 +195,7 @@ class Number:
     def read(self, value: object) -> float:
         """The number. Comparing refuses NaN and the infinities too."""
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError("must be a number")  # noqa: TRY004
+            raise ValueError("must be a number")  # noqa: TRY004  one kind of error for all wrong input
         if not self.min <= value <= self.max:
             raise ValueError(_between("a number", self.min, self.max))
         return value

@@ -117,7 +117,7 @@ class Privacy:
             waits = await self._erase(erasure)
         except Exception as error:  # noqa: BLE001  whatever an owner raises: what is done stays done, the rest is tried again
             name = type(error).__name__
-            log.error("erasure %s failed at attempt %d: %s", erasure.id, erasure.attempts, name)  # noqa: TRY400
+            log.error("erasure %s failed at attempt %d: %s", erasure.id, erasure.attempts, name)  # noqa: TRY400  a stack may quote data
             await self._write(lambda tx: self.erasures.postpone(tx, erasure, AGAIN, name))
         else:
             if waits:

@@ -174,18 +174,21 @@ class Db:
 
     async def _read(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
         try:
-            try:
-                return await self._ask(ask, sql, args, READ)
-            except (Lost, RolledBack):
-                if not self._budget.take():
-                    raise
-            return await self._ask(ask, sql, args, READ)
+            return await self._repeatedly(ask, sql, args)
         except Problem as problem:  # UNAVAILABLE, or a refusal, which is an answer
             if self.standby is None or problem.code is not UNAVAILABLE or not self.standby.serves():
                 raise
             with suppress(Exception):
                 return await self.standby.read(ask, sql, args)
             raise
+
+    async def _repeatedly(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
+        try:
+            return await self._ask(ask, sql, args, READ)
+        except (Lost, RolledBack):
+            if not self._budget.take():
+                raise
+        return await self._ask(ask, sql, args, READ)
 
     async def _ask(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...], cap: float) -> Any:
         """One statement on a connection of its own, committed by itself."""

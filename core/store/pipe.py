@@ -44,13 +44,13 @@ class Wire(Protocol):
     async def disconnect(self, nowait: bool = ...) -> None:  # noqa: FBT001  redis-py's signatures, here and below
         """Close the socket."""
 
-    async def send_packed_command(self, command: bytes, check_health: bool = ...) -> None:  # noqa: FBT001
+    async def send_packed_command(self, command: bytes, check_health: bool = ...) -> None:  # noqa: FBT001  redis-py's
         """Write."""
 
     async def read_response(
         self,
-        disable_decoding: bool = ...,  # noqa: FBT001
-        timeout: float | None = ...,  # noqa: ASYNC109
+        disable_decoding: bool = ...,  # noqa: FBT001  redis-py's
+        timeout: float | None = ...,  # noqa: ASYNC109  redis-py's
         *,
         disconnect_on_error: bool = ...,
     ) -> Any:
