@@ -92,7 +92,7 @@ async def stores(folder: Path) -> AsyncIterator[World]:
 def program(world: World, *words: str) -> None:
     """Run a command of `vurksha` to its end."""
     vurksha = Path(sys.executable).parent / "vurksha"
-    done = subprocess.run([vurksha, *words], env=world.env, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([vurksha, *words], env=world.env, capture_output=True, text=True, check=False)  # noqa: S603  our own program
     if done.returncode:
         raise NotReady(f"vurksha {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
 

@@ -128,7 +128,7 @@ class Courier:
         except NotSent:
             raise
         except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
-            log.error("the %s channel failed with %s", self.medium, type(error).__name__)  # noqa: TRY400
+            log.error("the %s channel failed with %s", self.medium, type(error).__name__)  # noqa: TRY400  a provider's text may name people
             raise Temporary(self.medium, "internal") from None
 
     async def _mark(self, write: Callable[[], Awaitable[None]]) -> None:

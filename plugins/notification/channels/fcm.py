@@ -75,7 +75,7 @@ class AccessTokens:
         form = {"grant_type": GRANT, "assertion": self._assertion()}
         answer = await self._http.post(PROVIDER, self._url, headers={}, form=form)
         token, life = answer.body.get("access_token"), answer.body.get("expires_in")
-        if answer.status != 200 or not isinstance(token, str) or not isinstance(life, int):  # noqa: PLR2004
+        if answer.status != 200 or not isinstance(token, str) or not isinstance(life, int):  # noqa: PLR2004  the protocol's own numbers
             raise Temporary(PROVIDER, "no_access_token", retry_after=answer.retry_after)
         self._token, self._until = token, asked + max(0, life - EARLY)
 
@@ -99,7 +99,7 @@ class Fcm:
         answer = await self._http.post(
             PROVIDER, self._url, headers={"Authorization": f"Bearer {token}"}, json={"message": _body(message)}
         )
-        if answer.status == 200:  # noqa: PLR2004
+        if answer.status == 200:  # noqa: PLR2004  the protocol's own numbers
             return Sent(PROVIDER, str(answer.body.get("name", "")))
         if answer.status == 401:  # noqa: PLR2004  UNAUTHENTICATED: the next attempt takes a new token
             self._tokens.drop(token)

@@ -30,9 +30,9 @@ class Msg91:
         body = {"template_id": template, "short_url": "0", "recipients": [recipient]}
         answer = await self._http.post(self.provider, self._url, headers={"authkey": self._authkey}, json=body)
         said, text = answer.body.get("type"), str(answer.body.get("message", ""))
-        if answer.status == 200 and said == "success":  # noqa: PLR2004
+        if answer.status == 200 and said == "success":  # noqa: PLR2004  the protocol's own numbers
             return Sent(self.provider, text[:100])
-        if said == "error" and answer.status < 500 and any(word in text.lower() for word in DEAD_NUMBER):  # noqa: PLR2004
+        if said == "error" and answer.status < 500 and any(word in text.lower() for word in DEAD_NUMBER):  # noqa: PLR2004  the protocol's own numbers
             raise Permanent(self.provider, "bad_number", dead_address=True)
         if said == "error" and answer.status in (200, 400):
             raise Temporary(self.provider, "refused")
@@ -56,7 +56,7 @@ class Gateway:
         answer = await self._http.post(
             self.provider, self._url, headers={"Authorization": f"Bearer {self._key}"}, json=body
         )
-        if 200 <= answer.status < 300:  # noqa: PLR2004
+        if 200 <= answer.status < 300:  # noqa: PLR2004  the protocol's own numbers
             return Sent(self.provider, str(answer.body.get("id", ""))[:100])
         if answer.status in (400, 422):
             raise Permanent(self.provider, "bad_number", dead_address=True)

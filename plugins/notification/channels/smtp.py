@@ -86,6 +86,6 @@ def compose(server: Server, message: Message) -> EmailMessage:
 
 def _refused(codes: list[int], *, dead: bool = True) -> Temporary | Permanent:
     """A 4yz reply is worth another try, a 5yz reply is not (RFC 5321, 4.2.1)."""
-    if all(500 <= code < 600 for code in codes):  # noqa: PLR2004
+    if all(500 <= code < 600 for code in codes):  # noqa: PLR2004  the protocol's own numbers
         return Permanent(PROVIDER, "bad_address" if dead else "refused", dead_address=dead)
     return Temporary(PROVIDER, "deferred")
