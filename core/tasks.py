@@ -4,7 +4,8 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -22,6 +23,21 @@ LATE = 5.0
 
 class Silent(Exception):
     """Some work stood still in one await for too long and was cancelled."""
+
+
+class Stray(Exception):
+    """A cancellation that nobody asked of this task: a library gave up what it waited for."""
+
+
+@contextmanager
+def no_stray() -> Iterator[None]:
+    """Turn a stray cancellation into Stray. Else it would end the task without a word, as if it had been stopped."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        raise Stray("what it waited for was given up") from error
 
 
 class _Moves:
@@ -84,7 +100,8 @@ async def lively(work: Awaitable[None], silence: float) -> None:
     moves = _Moves(work)
     guard = _Guard(moves, cast("asyncio.Task[Any]", asyncio.current_task()), silence)
     try:
-        await moves
+        with no_stray():
+            await moves
     except asyncio.CancelledError:
         if guard.alone:
             raise Silent(f"stood still for {silence:g} s") from None
@@ -123,7 +140,8 @@ class Tasks:
         restarts: deque[float] = deque()
         while True:
             try:
-                await loop()
+                with no_stray():
+                    await loop()
                 log.error("%s returned, but should run for ever", name)
             except Silent as silent:
                 log.error("%s %s: it is started again", name, silent)  # noqa: TRY400  the stack is ours, not the loop's

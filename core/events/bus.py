@@ -20,10 +20,10 @@ from core.events.inbox import InboxRow, InboxRows, Key
 from core.events.model import EventMeta
 from core.events.relay import wait
 from core.events.subscription import Subscription
+from core.tasks import Tasks, no_stray
 
 if TYPE_CHECKING:
     from core.store.db import Tx
-    from core.tasks import Tasks
 
 log = logging.getLogger("core.events")
 
@@ -136,8 +136,9 @@ class Bus:
         event, meta, because = _read(subscription, key[1], row)
         cause.set(because)  # this task and its context are the delivery's own
         deadline.set(time.monotonic() + self._timeout)
-        async with asyncio.timeout(self._timeout):
-            await subscription.handler(tx, event, meta)
+        with no_stray():
+            async with asyncio.timeout(self._timeout):
+                await subscription.handler(tx, event, meta)
 
     async def _failed(self, key: Key, attempts: int, error: Exception) -> None:
         """Note a failure in a transaction of its own: the handler's is rolled back."""

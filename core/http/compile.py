@@ -28,6 +28,7 @@ from core.observe.logging import RequestLog, log_failure
 from core.resilience.rank import rank
 from core.resilience.shedding import Shedder
 from core.store.db import Db
+from core.tasks import Stray
 from core.types import UserId
 
 READ_DEADLINE, WRITE_DEADLINE = 2.0, 4.0
@@ -159,6 +160,8 @@ class Endpoint:
         except asyncio.CancelledError:
             if deadlines.was_late(task):
                 raise Problem(TIMEOUT) from None
+            if not task.cancelling():
+                raise Stray("what the request waited for was given up") from None
             raise
         except TimeoutError:
             raise Problem(TIMEOUT) from None

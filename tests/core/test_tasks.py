@@ -5,7 +5,7 @@ import time
 import pytest
 
 from core import tasks as module
-from core.tasks import Silent, Tasks, lively
+from core.tasks import Silent, Tasks, lively, no_stray
 
 
 async def test_a_failure_is_logged_with_the_name_of_the_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -212,3 +212,37 @@ async def test_a_process_that_was_stopped_finds_nobody_silent(monkeypatch: pytes
     time.sleep(0.25)  # nobody's loop ran: the look is late
     await work
     assert done.is_set()
+
+
+async def test_a_loop_that_a_library_cancels_from_within_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    given_up = asyncio.get_running_loop().create_future()
+    given_up.cancel()
+    again = asyncio.Event()
+    runs = 0
+
+    async def loop() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            await given_up
+        again.set()
+        await asyncio.Event().wait()
+
+    tasks = Tasks(first_pause=0.001)
+    tasks.forever("the intake", loop)
+    await asyncio.wait_for(again.wait(), 2)
+    assert "the intake failed" in caplog.text
+    assert "Stray" in caplog.text
+    assert await tasks.stop(1) == []
+
+
+async def test_a_cancellation_that_was_asked_for_is_no_stray() -> None:
+    async def work() -> None:
+        with no_stray():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

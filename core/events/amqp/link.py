@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from aiormq.connection import TCPTransportFactory, TLSTransportFactory, Transpor
 from yarl import URL
 
 from core.events.amqp.frames import ForgivingReader
+from core.tasks import no_stray
 
 if TYPE_CHECKING:
     from core.settings import Secret
@@ -24,8 +25,6 @@ CONNECT = 3.0
 PAUSE = (0.5, 4.0)
 """Seconds between attempts, at random in between: with the attempt itself at most 5 (RELIABILITY 2 and 3)."""
 HEARTBEAT = 10
-LOOK = 1.0
-"""Seconds between looks at a connection that hears nothing."""
 GOODBYE = 1.0
 """Seconds for closing politely; then the socket is cut."""
 
@@ -66,7 +65,8 @@ class Link:
         """For ever, also after `closing`: then without a connection."""
         while not self._closing.is_set():
             try:
-                await self._once()
+                with no_stray():
+                    await self._once()
             except Exception as error:  # noqa: BLE001  whatever it was, another connection is the remedy
                 log.warning("%s: no RabbitMQ: %s", self._name, _said(error))
             with suppress(TimeoutError):
@@ -85,13 +85,13 @@ class Link:
             log.info("%s: connected to RabbitMQ", self._name)
             await self._serve(Live(connection))
         finally:
-            closing = asyncio.ensure_future(connection.close())
             try:
-                await through({closing})
+                with suppress(Exception):
+                    async with asyncio.timeout(GOODBYE):
+                        await connection.close()
             finally:
-                factory.cut()  # which also ends what waits for the broker and heeds no cancellation
-            await through({closing})
-            await connection.close()  # notes the end where there was no goodbye: else it tries again when collected
+                factory.cut()
+                await connection.close()  # notes the end where there was no goodbye: else it tries again when collected
 
 
 class Live:
@@ -106,17 +106,9 @@ class Live:
         self._ended.set()
 
     async def ended(self) -> None:
-        """Raises when the connection is lost, or heard nothing for so long that its library left it without a word."""
-        while not (self._ended.is_set() or self._stuck):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await self._ended.wait()
+        """Comes back when the connection is lost."""
+        await self._ended.wait()
         raise ConnectionError("the connection was lost")
-
-    @property
-    def _stuck(self) -> bool:
-        transport = self.connection.transport
-        return transport is None or bool(getattr(transport.connection, "is_connection_was_stuck", False))
 
     async def blocked(self) -> bool:
         """Whether the broker, short of memory or disk, reads no more from this connection."""
@@ -139,21 +131,10 @@ async def race(*work: Coroutine[Any, Any, None]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        await through(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
-        task.result()
-
-
-async def through(tasks: "Iterable[asyncio.Task[None]]") -> None:
-    """Cancel what still runs after a second, and wait one more: what hangs must not hold up the next connection."""
-    late = set(tasks)
-    for _ in range(2):
-        _, late = await asyncio.wait(late, timeout=GOODBYE) if late else (None, set())
-        for task in late:
-            task.cancel()
-    for task in tasks:
-        if task.done() and not task.cancelled():
-            task.exception()  # whoever wants it has it
+        with no_stray():  # which is how the broker's library ends what waits for a lost connection
+            task.result()
 
 
 def _said(error: Exception) -> str:

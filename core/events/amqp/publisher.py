@@ -16,6 +16,7 @@ from core.events.amqp.link import Link, Live, race
 from core.events.amqp.message import encode
 from core.events.amqp.topology import Topology
 from core.events.outbox import OutboxRow, Report
+from core.tasks import no_stray
 
 if TYPE_CHECKING:
     from core.settings import Secret
@@ -109,9 +110,10 @@ class Publisher:
     async def send(self, exchange: str, key: str, message: aio_pika.Message) -> None:
         """One message of the bridge's own. Raises Unsent after 5 s at most."""
         try:
-            async with asyncio.timeout(CONFIRM):
-                await self._open.wait()
-                await self._publish(exchange, key, message)
+            with no_stray():
+                async with asyncio.timeout(CONFIRM):
+                    await self._open.wait()
+                    await self._publish(exchange, key, message)
         except Exception as error:
             raise Unsent(f"to {exchange or key}: {type(error).__name__}") from error
 
