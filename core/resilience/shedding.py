@@ -25,8 +25,8 @@ EVERY = 0.05
 """Seconds between two looks at the loop's lag."""
 STALL = 2.0
 """Seconds without a beat after which no write is begun: a balancer has sent it to another replica by then."""
-SHARES = {Rank.REPORTS: 0.5, Rank.CATALOGUE: 0.7, Rank.OWN: 0.8, Rank.CART: 0.9, Rank.VITAL: 1.0}
-"""Of the limit, that requests of a rank and those below it may fill."""
+SHARES = {Rank.REPORTS: 0.5, Rank.CATALOGUE: 0.7, Rank.OWN: 0.8, Rank.CART: 0.9}
+"""Of the limit, that requests of a rank and those below it may fill. What is vital is let in up to `LARGEST`."""
 PATIENCE = {Rank.REPORTS: 1.0, Rank.CATALOGUE: 1.0, Rank.OWN: 1.5, Rank.CART: 2.0, Rank.VITAL: 5.0}
 """Times `LATE` that the loop may be late before a rank is refused."""
 UNBOUNDED = 1 << 30
@@ -95,5 +95,6 @@ class Shedder:
         self._arrange()
 
     def _arrange(self) -> None:
-        for rank, share in SHARES.items():
-            self._rooms[rank] = 0 if self.lag > PATIENCE[rank] * self._late else int(self.limit * share)
+        for rank, patience in PATIENCE.items():
+            room = int(self.limit * SHARES[rank]) if rank in SHARES else LARGEST
+            self._rooms[rank] = 0 if self.lag > patience * self._late else room

@@ -52,7 +52,7 @@ class Db:
         self.pool, self._acquire, self.standby = pool, acquire, standby
         self.breaker = Breaker("postgres", slow=SLOW, longest=LONGEST)
         self.writes = Breaker("postgres writes", slow=float("inf"), longest=LONGEST)
-        self.watch = Watch(pool, self.breaker)
+        self.watch = Watch(pool, self.breaker, standby.hear if standby else None)
         """To be kept running while the process serves."""
         self._budget = RetryBudget(lambda: self.breaker.counts[0])
         self._renewed = float("-inf")
@@ -173,13 +173,15 @@ class Db:
             return False
 
     async def _read(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
-        try:
+        standby = self.standby
+        if standby is None or not standby.serves():
             return await self._repeatedly(ask, sql, args)
+        try:
+            return await standby.unless_silent(self._repeatedly(ask, sql, args))
         except Problem as problem:  # UNAVAILABLE, or a refusal, which is an answer
-            if self.standby is None or problem.code is not UNAVAILABLE or not self.standby.serves():
-                raise
-            with suppress(Exception):
-                return await self.standby.read(ask, sql, args)
+            if problem.code is UNAVAILABLE:
+                with suppress(Exception):
+                    return await standby.read(ask, sql, args)
             raise
 
     async def _repeatedly(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:

@@ -4,12 +4,15 @@ It may lack the newest commits, so no rule and no write is ever decided by it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from core.context import remaining
+from core.errors import UNAVAILABLE
 from core.resilience.breaker import Breaker
 from core.resilience.rank import Rank, rank
+from core.store.faults import NotReached
 from core.store.pool import Pool
 
 READERS = {Rank.REPORTS, Rank.CATALOGUE, Rank.OWN}
@@ -18,6 +21,7 @@ ACQUIRE, READ = 0.2, 0.5
 """Seconds: who asks here has waited for the primary already."""
 SLOW, LONGEST = 0.4, 2.0
 SIZE, CONNECT = 8, 0.3
+log = logging.getLogger("core.db")
 
 
 class Standby:
@@ -25,11 +29,40 @@ class Standby:
 
     def __init__(self, pool: Pool) -> None:
         self.pool, self.breaker = pool, Breaker("postgres standby", slow=SLOW, longest=LONGEST)
+        self._silent = False
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._called: set[asyncio.Task[Any]] = set()
 
     @staticmethod
     def serves() -> bool:
         """Whether the work being done may be answered from here."""
         return rank.get() in READERS
+
+    def hear(self, *, primary: bool) -> None:
+        """Whether the primary answers anybody. Reads that wait for one that does not are called away from it."""
+        self._silent = not primary
+        if self._silent:
+            self._called |= self._waiting
+            for task in self._waiting:
+                task.cancel()
+            self._waiting.clear()
+
+    async def unless_silent(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What the primary answers. Raises NotReached as soon as it is found silent."""
+        task = asyncio.current_task()
+        if self._silent or task is None:
+            work.close()
+            raise NotReached(UNAVAILABLE)
+        self._waiting.add(task)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if task in self._called and not task.uncancel():
+                raise NotReached(UNAVAILABLE) from None
+            raise
+        finally:
+            self._waiting.discard(task)
+            self._called.discard(task)
 
     async def read(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
         """What it answers. Raises whatever went wrong, Open included."""
@@ -41,7 +74,11 @@ class Standby:
         except BaseException as error:
             if connection is not None:
                 self.pool.release(connection, broken=True)
-            (self.breaker.ignored if isinstance(error, asyncio.CancelledError) else self.breaker.failed)(began)
+            if isinstance(error, asyncio.CancelledError):
+                self.breaker.ignored(began)
+            else:
+                self.breaker.failed(began)
+                log.warning("the standby did not answer: %s", type(error).__name__)
             raise
         self.breaker.succeeded(began)
         self.pool.release(connection)

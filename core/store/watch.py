@@ -1,13 +1,15 @@
-"""Asks PostgreSQL four times a second, on a connection of its own, whether it lives (RELIABILITY 3).
+"""Asks PostgreSQL ten times a second, on a connection of its own, whether it lives (RELIABILITY 3).
 
-Two times without an answer open the breaker and cut every connection, so that nobody waits out a time of their own for
-a server that hangs. It sees a server return as soon, and keeps the pool's warm connections open.
+While an answer is overdue, reads that a standby can answer are called away to it. Two times without an answer open the
+breaker and cut every connection, so that nobody waits out a time of their own for a server that hangs. It sees a server
+return as soon, and keeps the pool's warm connections open.
 """
 
 import asyncio
 import logging
 import time
 from contextlib import suppress
+from typing import Protocol
 
 import asyncpg
 
@@ -16,8 +18,10 @@ from core.store.connection import STAGGER, Connection
 from core.store.faults import UNREACHABLE
 from core.store.pool import Pool
 
-EVERY, LIMIT = 0.25, 0.25
+EVERY, LIMIT = 0.1, 0.25
 """Seconds between questions, and for an answer or a connection."""
+OVERDUE = 0.15
+"""Seconds without an answer, to this question or to anybody, after which the server counts as silent."""
 MISSES = 2
 LAG = 0.1
 """Seconds by which our own loop may be late before its verdict on others is void."""
@@ -25,11 +29,22 @@ ASK = "SELECT current_setting('transaction_read_only') = 'on'"
 log = logging.getLogger("core.db")
 
 
+class Hears(Protocol):
+    """Told whether the server answers anybody."""
+
+    def __call__(self, *, primary: bool) -> None:
+        """Called for every question."""
+
+
 class Watch:
     """One replica's."""
 
-    def __init__(self, pool: Pool, breaker: Breaker, *, every: float = EVERY, limit: float = LIMIT) -> None:
+    def __init__(
+        self, pool: Pool, breaker: Breaker, hears: Hears | None = None, *, every: float = EVERY, limit: float = LIMIT
+    ) -> None:
+        """`hears` is told after each question whether the server answers, and when an answer is overdue."""
         self._pool, self._breaker, self._every, self._limit = pool, breaker, every, limit
+        self._hears = hears
         self._connection: Connection | None = None
         self._misses = 0
         self._read_only = False
@@ -50,10 +65,17 @@ class Watch:
     async def look(self) -> None:
         """Ask once, and tell the breaker and the pool."""
         began = time.monotonic()
-        alive = await self._ask()
+        overdue = asyncio.get_running_loop().call_later(OVERDUE, self._tell, began)
+        try:
+            alive = await self._ask()
+        finally:
+            overdue.cancel()
         if alive is None:
             return
-        if not alive and self._breaker.heard > began:  # others got their answers meanwhile
+        alive_to_others = self._breaker.heard > began
+        if self._hears is not None:
+            self._hears(primary=alive or alive_to_others)
+        if not alive and alive_to_others:
             self._misses = 0
             return
         self._misses = 0 if alive else self._misses + 1
@@ -67,6 +89,11 @@ class Watch:
             self._pool.cut()
         elif now is State.CLOSED and was is not now:
             self._pool.resume()
+
+    def _tell(self, began: float) -> None:
+        """The answer to the question asked at `began` is overdue."""
+        if self._hears is not None and self._breaker.heard <= began:
+            self._hears(primary=False)
 
     async def _ask(self) -> bool | None:
         """Whether there was an answer; None when we cannot tell."""

@@ -1,5 +1,6 @@
 """Reads of people's own data are answered by a standby while the primary is away; nothing else is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,9 @@ from core.store.db import Db
 from core.store.pool import Pool
 from core.store.standby import standby_at
 
+SLOW_PRIMARY = """
+SELECT current_setting('application_name')
+FROM pg_sleep(CASE WHEN current_setting('application_name') = 'the primary' THEN 1.4 ELSE 0 END)"""
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
@@ -78,3 +82,31 @@ async def test_a_statement_that_fails_on_the_standby_leaves_its_connection(beref
     assert bereft.standby is not None
     assert (bereft.standby.pool.opened, bereft.standby.pool.free) == (0, 0)
     assert await bereft.fetchval("SELECT 7") == 7
+
+
+async def test_a_read_is_called_away_from_a_primary_that_is_silent(database_url: str) -> None:
+    rank.set(Rank.OWN)
+    pool = Pool(database_url, size=2, warm=0, connect=0.5, server={"application_name": "the primary"})
+    db = Db(pool, standby=standby_at(database_url, {"application_name": "the standby"}))
+    assert db.standby is not None
+    reading = asyncio.create_task(db.fetchval(SLOW_PRIMARY))
+    await asyncio.sleep(0.2)
+    db.standby.hear(primary=False)
+    assert await asyncio.wait_for(reading, 1) == "the standby"
+    assert await db.fetchval("SELECT current_setting('application_name')") == "the standby"
+    db.standby.hear(primary=True)
+    assert await db.fetchval("SELECT current_setting('application_name')") == "the primary"
+    await db.close()
+
+
+async def test_a_read_that_is_called_away_and_cancelled_is_cancelled(database_url: str) -> None:
+    rank.set(Rank.OWN)
+    db = Db(primary(database_url), standby=standby_at(database_url, {}))
+    assert db.standby is not None
+    reading = asyncio.create_task(db.fetchval("SELECT pg_sleep(2)"))
+    await asyncio.sleep(0.2)
+    db.standby.hear(primary=False)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await db.close()

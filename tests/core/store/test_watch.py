@@ -9,7 +9,7 @@ import pytest
 
 from core.resilience.breaker import Breaker, State
 from core.store.pool import Pool
-from core.store.watch import Watch
+from core.store.watch import OVERDUE, Watch
 
 
 class Server:
@@ -138,3 +138,40 @@ async def test_while_all_is_well_the_pool_is_kept_filled(server: Server, watch: 
     await asyncio.wait([running])
     assert set(server.said[:-1]) == {"fill"}
     assert server.said[-1] == "terminate"
+
+
+async def test_an_overdue_answer_is_told_at_once_and_the_next_one_too(server: Server, breaker: Breaker) -> None:
+    told: list[bool] = []
+
+    def hears(*, primary: bool) -> None:
+        told.append(primary)
+
+    watch = Watch(cast("Pool", server), breaker, hears, limit=OVERDUE + 0.1)
+
+    async def hang() -> None:
+        await asyncio.sleep(5)
+
+    server.answers = hang
+    asking = asyncio.create_task(watch.look())
+    await asyncio.sleep(OVERDUE + 0.05)
+    assert (told, asking.done()) == ([False], False)
+    await asking
+    assert told == [False, False]
+    server.answers = False
+    await watch.look()
+    assert told == [False, False, True]
+
+
+async def test_an_overdue_answer_is_no_news_while_others_get_theirs(server: Server, breaker: Breaker) -> None:
+    told: list[bool] = []
+
+    def hears(*, primary: bool) -> None:
+        told.append(primary)
+
+    async def others() -> None:
+        breaker.succeeded(breaker.enter())
+        await asyncio.sleep(5)
+
+    server.answers = others
+    await Watch(cast("Pool", server), breaker, hears, limit=OVERDUE + 0.1).look()
+    assert told == [True]
