@@ -28,7 +28,7 @@ SETTINGS: Mapping[str, str] = {
     "wal_level": "replica",
     "hot_standby": "on",
     "wal_keep_size": "256MB",
-    "wal_sender_timeout": "2s",
+    "wal_sender_timeout": "800ms",
     "wal_retrieve_retry_interval": "200ms",
     "wal_receiver_status_interval": "1s",
     "wal_receiver_timeout": "3s",
@@ -172,12 +172,15 @@ class Cluster:
                 await asyncio.sleep(0.05)
 
     async def guard(self) -> None:
-        """What a managed database does by itself: go on alone when the standby has been silent for a second."""
+        """What a managed database does by itself: go on alone while the standby is silent, within a second."""
+        alone = False
         while True:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             with suppress(OSError, asyncpg.PostgresError, TimeoutError):
-                if not await self.primary.ask("SELECT count(*) FROM pg_stat_replication"):
-                    await self.synchronous(on=False)
+                there = await self.primary.ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+                if alone is not (not there):
+                    await self.synchronous(on=bool(there))
+                    alone = not there
 
     async def fail_over(self) -> Server:
         """The standby becomes the primary. Answers the old one, which nobody asks any more."""
