@@ -1,6 +1,6 @@
 """What a plugin may declare. Hooks return declarations and do no I/O; the kernel runs what they declare.
 
-Order of calls: per plugin in dependency order `provides`; then, in no promised order, all the others.
+Order of calls: `provides` of each plugin in dependency order, `extends` likewise; then, in no promised order, the rest.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import click
 
     from core.events.subscription import Subscription
+    from core.extensions import Extends
     from core.http.health import HealthCheck
     from core.http.routing import Files, Route
     from core.jobs import Job
@@ -30,6 +31,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def provides(kernel: "Kernel") -> "Sequence[Provided[Any]]":  # type: ignore[empty-body]  # a hook is its signature
     """Build the plugin's services and return those behind ports. Called once, before every other hook."""
+
+
+@hookspec
+def extends() -> "Sequence[Extends[Any]]":  # type: ignore[empty-body]  # a hook is its signature
+    """What the plugin contributes to extension points of other domains, such as a price adjuster."""
 
 
 @hookspec

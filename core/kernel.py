@@ -7,6 +7,7 @@ from typing import TypeVar
 import attrs
 
 from core.auth import TokenIssuer
+from core.extensions import Extensions
 from core.resilience.breaker import Breakers
 from core.resilience.shedding import Shedder
 from core.services import Services
@@ -30,6 +31,19 @@ class Manifest:
     schema: str
     """The PostgreSQL schema that it owns."""
     requires: tuple[str, ...] = ()
+    """Plugins that must be loaded: they are built first, and their `ports.py` may be imported."""
+    conflicts: tuple[str, ...] = ()
+    """Plugins that must not be loaded beside it."""
+    api: str = ">=1,<2"
+    """Versions of the kernel's plugin API that it works with, as a version specifier (PEP 440)."""
+    owner: str = ""
+    """Whom to ask about it: a team or an address."""
+    required: bool = False
+    """Whether a replica without it must not serve. Others are quarantined when they fail, and the rest goes on."""
+    paths: tuple[str, ...] = ()
+    """First segments of its routes' paths, such as "payments". No two plugins share one."""
+    events: tuple[str, ...] = ()
+    """First parts of its event types, such as "payment". No two plugins share one."""
     settings: type | None = None
     """An attrs class; its section in config/*.toml has the plugin's name."""
 
@@ -40,6 +54,7 @@ class Kernel:
 
     settings: Settings
     services: Services
+    extensions: Extensions = attrs.field(factory=Extensions)
     db: Db
     redis: Redis
     cache: Cache

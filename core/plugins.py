@@ -79,11 +79,15 @@ class Plugins:
         return [item for _, items in self.ask(hook) for item in cast("Sequence[Any]", items)]
 
     def provide(self, kernel: Kernel) -> None:
-        """Build every plugin's services, dependencies first, and seal the registry."""
+        """Build every plugin's services, dependencies first, collect what they contribute, and seal both registries."""
         for _, provided in self.ask("provides", kernel=kernel):
             for one in provided:
                 kernel.services.add(one)
         kernel.services.seal()
+        for manifest, contributed in self.ask("extends"):
+            for one in contributed:
+                kernel.extensions.add(manifest.name, one)
+        kernel.extensions.seal()
 
     def migration_folders(self) -> Mapping[str, Path]:
         """The kernel's own folder first."""

@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
+import attrs
 import orjson
 import pytest
 
 from core import hookspecs
 from core.auth import SESSIONS
-from core.services import Port, Provided
+from core.extensions import Extends, Extension, Extensions, Point
+from core.hookspecs import hookimpl
+from core.kernel import Manifest
+from core.plugins import Plugins
+from core.services import Port, Provided, Services
 from core.store.embedded import Servers
 from core.types import UserId, uuid7
 from tests.conftest import NewDatabase
@@ -18,6 +23,7 @@ from tests.core.harness import NewProbe, Probe
 from tests.core.program import Program
 
 SOON = 10.0
+GREETINGS: Point[str] = Point("test.greetings")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,22 @@ async def test_hook_provides_is_called_first_with_the_kernel_and_fills_the_ports
     assert probe.services.get(SESSIONS) is probe.plugin.gate
     with pytest.raises(RuntimeError, match="sealed"):
         probe.services.add(Provided(Port("late"), object()))
+
+
+class Greeter:
+    """A plugin that contributes to an extension point."""
+
+    manifest = Manifest(name="greeter", version="1", schema="greeter")
+
+    @hookimpl
+    def extends(self) -> list[Extends[str]]:
+        return [Extends(GREETINGS, "namaste")]
+
+
+def test_hook_extends_contributes_to_points_of_other_plugins(probe: Probe) -> None:
+    kernel = attrs.evolve(probe.app.kernel, services=Services(), extensions=Extensions())
+    Plugins([Greeter()]).provide(kernel)
+    assert kernel.extensions.of(GREETINGS) == [Extension("greeter", "namaste")]
 
 
 async def test_hook_routes_are_served_files_too(probe: Probe) -> None:
@@ -125,5 +147,5 @@ async def test_hook_personal_data_is_copied_and_erased_with_the_kernels_own(prob
 
 def test_there_is_no_hook_without_a_test() -> None:
     hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
-    assert len(hooks) == 10
+    assert len(hooks) == 11
     assert [name for name in hooks if not any(test.startswith(f"test_hook_{name}_") for test in globals())] == []
