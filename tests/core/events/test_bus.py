@@ -173,3 +173,20 @@ async def test_rows_of_a_consumer_that_only_other_code_knows_are_left_to_it(
         await tx.execute("UPDATE kernel.inbox SET consumer = 'newer', state = 'waiting'")
     await asyncio.sleep(0.2)
     assert await states(kernel_db) == [("waiting", 0, None)]
+
+
+async def test_a_handler_that_a_library_gives_up_within_is_tried_again(kernel_db: Db, replica: MakeReplica) -> None:
+    given_up = asyncio.get_running_loop().create_future()
+    given_up.cancel()
+    calls = 0
+
+    async def handle(tx: Tx, event: ParcelMoved, meta: EventMeta) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await given_up
+
+    running = replica([moved(handle)], delays=(0.1,))
+    await emit(kernel_db, ParcelMoved(parcel_id=uuid7(), step_number=1))
+    await running.bus.idle()
+    assert await states(kernel_db) == [("done", 1, None)]

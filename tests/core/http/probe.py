@@ -292,8 +292,8 @@ class ProbePlugin:
     async def slow(self, _: Call[None, None]) -> Said:
         """Longer than its deadline."""
         self.under_way.set()
-        await asyncio.sleep(30)
-        return Said(text="never")
+        self.waits_for: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return Said(text=await self.waits_for)
 
     async def too_many(self, _: Call[None, None]) -> Said:
         """A limit of the domain's own."""

@@ -57,6 +57,16 @@ async def test_refusals_keep_the_envelope(probe: Probe, method: str, path: str, 
     assert "secret" not in answer.body.decode()
 
 
+async def test_a_request_whose_wait_a_library_gives_up_is_answered(probe: Probe) -> None:
+    probe.plugin.under_way.clear()
+    asking = asyncio.ensure_future(probe.post("/probe/slow"))
+    await probe.plugin.under_way.wait()
+    await asyncio.sleep(0.01)
+    probe.plugin.waits_for.cancel()
+    answer = await asking
+    assert (answer.status, answer.code) == (500, "SYS_001")
+
+
 async def test_a_405_says_what_is_allowed(probe: Probe) -> None:
     answer = await probe.delete("/probe/hello")
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
