@@ -86,6 +86,8 @@ def tell(outcome: Outcome) -> None:
         return
     verdict, colour = ("BROKEN", "red") if outcome.broken else ("slow", "yellow") if outcome.slow else ("kept", "green")
     click.secho(f"{verdict} ({outcome.seconds:.0f} s)", fg=colour)
+    if outcome.slow and outcome.scenario.why_slow:
+        click.echo(f"    {outcome.scenario.why_slow}")
     for cell in outcome.cells:
         click.echo(f"    {cell.path} {cell.promise:6} {cell.verdict:6} {cell.text}")
         for line in cell.wrong[:5]:

@@ -59,11 +59,15 @@ def _markdown(outcomes: Sequence["Outcome"]) -> str:
         found = _by_path(outcome)
         row = [outcome.scenario.title, _verdict(outcome)]
         row += [f"{found[p].promise}: {found[p].text}" if p in found else "-" for p in PATHS]
-        row.append(outcome.reason or "; ".join(_measures(outcome) + _wrong(outcome)))
+        row.append(outcome.reason or "; ".join(_why(outcome) + _measures(outcome) + _wrong(outcome)))
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |")
     dashes = "- | " * len(PATHS)
     lines += [f"| {title} | not played | {dashes}{reason} |" for title, reason in ELSEWHERE.items()]
     return "\n".join(lines) + "\n"
+
+
+def _why(outcome: "Outcome") -> list[str]:
+    return [outcome.scenario.why_slow] if outcome.slow and outcome.scenario.why_slow else []
 
 
 def _measures(outcome: "Outcome") -> list[str]:
@@ -102,7 +106,7 @@ def _row(outcome: "Outcome") -> str:
         return f'<tr>{title}<td class="none" colspan="{len(PATHS) + 1}">cannot run: {reason}</td></tr>'
     found = _by_path(outcome)
     boxes = "".join(_box(found[path]) if path in found else '<td class="none">-</td>' for path in PATHS)
-    told = [html.escape(line) for line in _measures(outcome)]
+    told = [html.escape(line) for line in _why(outcome) + _measures(outcome)]
     told += [f'<span class="wrong">{html.escape(line)}</span>' for line in _wrong(outcome)]
     kind = {"kept": "pass", "slow": "slow", "broken": "broken"}[_verdict(outcome)]
     also = f"<small>{html.escape(scenario.also)}</small>" if scenario.also else ""

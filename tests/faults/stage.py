@@ -65,6 +65,8 @@ class Scenario:
     customers: int = 36
     blind: bool = False
     """PostgreSQL is out of sight: reads of an ended session may go on while the news of it is under a minute old."""
+    why_slow: str = ""
+    """Why a latency beyond its promise is not ours to mend; shown beside it."""
     quick: bool = False
     """Part of the short run inside the test suite."""
 
