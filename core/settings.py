@@ -116,6 +116,38 @@ class LogSettings:
 
 
 @attrs.frozen(kw_only=True)
+class IsolationSettings:
+    """What an optional plugin may do before it is put aside (ADR 22). Times in seconds, memory in megabytes."""
+
+    failures: int = 5
+    """In a row."""
+    fewest: int = 20
+    share: float = 0.5
+    """Or this share of at least `fewest` calls within the `window`."""
+    window: float = 60.0
+    pure: float = 0.05
+    """For a declared function without I/O, such as a price adjuster."""
+    start: float = 5.0
+    """For its lifespan to begin."""
+    poll: float = 1.0
+    """Between looks at what holds on every replica."""
+    stall: float = 0.1
+    """Without a beat of the loop, until the code that holds it is looked at."""
+    block: float = 0.25
+    blocks: int = 3
+    """So many blocks of the loop within the `window`, or one of `longest_block`."""
+    longest_block: float = 2.0
+    tasks: int = 200
+    """Running at once."""
+    memory: int = 64
+    """Growth of the process, from which it is found out who grows."""
+    memory_share: int = 16
+    """Growth of one plugin while it is watched."""
+    connections: int = 4
+    """To the database at once."""
+
+
+@attrs.frozen(kw_only=True)
 class FaultSettings:
     """Fault points to arm (core.faultpoints), for tests only: production refuses them. `seed` repeats a run."""
 
@@ -133,6 +165,7 @@ KERNEL_SECTIONS: dict[str, type] = {
     "stop": StopSettings,
     "deploy": DeploySettings,
     "log": LogSettings,
+    "isolation": IsolationSettings,
     "faults": FaultSettings,
 }
 
@@ -153,6 +186,7 @@ class Settings:
     stop: StopSettings
     deploy: DeploySettings
     log: LogSettings
+    isolation: IsolationSettings
     faults: FaultSettings
     sections: Mapping[str, object]
 

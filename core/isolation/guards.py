@@ -1,0 +1,181 @@
+"""Who may be called now, and what is said of every call: the kernel's side of each thing that a plugin declares.
+
+    if guards.available(plugin): ...                                          # a dict lookup
+    await guards.call(plugin, "GET /things", handler, call, timeout=2.0)      # awaited work
+    guards.pure(plugin, "order.price_adjusters", adjuster, draft)             # a declared function without I/O
+    guards.failed(plugin, "job sweep", error)                                 # for who makes the call itself
+
+Required plugins are never put aside: their failures are logged, and what failed fails as if nobody watched.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar, TypeVarTuple
+
+from core.errors import UNAVAILABLE, Problem
+from core.isolation.budget import Budget
+from core.isolation.model import KERNEL, QUARANTINED, PluginState
+from core.settings import IsolationSettings
+from core.store.faults import FAILURES, ROLLED_BACK
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+OUTAGE = (*FAILURES, *ROLLED_BACK, ConnectionError)
+"""What says something of a dependency and nothing of the plugin that asked it."""
+SERVER_ERROR = 500
+log = logging.getLogger("core.isolation")
+
+
+class Overran(TimeoutError):
+    """A plugin's call took longer than it may."""
+
+
+class PutAside(Problem):
+    """The plugin is quarantined or disabled: 503 with its name."""
+
+    def __init__(self, plugin: str) -> None:
+        super().__init__(UNAVAILABLE, "This part of the service is away at the moment.", details={"plugin": plugin})
+
+
+class Guards:
+    """One replica's. What is decided here holds here at once, and everywhere once the feed has written it."""
+
+    def __init__(
+        self,
+        settings: IsolationSettings,
+        optional: Iterable[str] = (),
+        *,
+        excused: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`excused` says whether a dependency is away now: then failures say nothing of plugins."""
+        self.settings, self._excused, self._clock = settings, excused, clock
+        self._budgets: dict[str, Budget] = {}
+        self._aside: dict[str, PluginState] = {}
+        self.on_quarantine: Callable[[PluginState], None] = lambda _: None
+        """Told once of each plugin that this replica puts aside, to write it down for the others."""
+        self.on_change: list[Callable[[str], None]] = []
+        """Told the name of each plugin that is put aside or readmitted."""
+        for plugin in optional:
+            self.add(plugin)
+
+    def add(self, plugin: str) -> None:
+        """Let an optional plugin be put aside."""
+        self._budgets.setdefault(plugin, Budget(self.settings, self._clock))
+
+    @property
+    def optional(self) -> Iterable[str]:
+        """The plugins that may be put aside."""
+        return self._budgets.keys()
+
+    def available(self, plugin: str) -> bool:
+        """Whether it may be called now."""
+        return plugin not in self._aside
+
+    @property
+    def aside(self) -> Mapping[str, PluginState]:
+        """Who is not available, and why."""
+        return self._aside
+
+    def failed(self, plugin: str, what: str, error: BaseException) -> None:
+        """A call went wrong. Refusals for the client's sake count as answers, outages as nothing."""
+        if isinstance(error, Problem) and error.code.status < SERVER_ERROR:
+            self.succeeded(plugin)
+            return
+        if not isinstance(error, Exception) or self._of_another(error):
+            return
+        log.warning("plugin %s: %s failed: %s", plugin, what, type(error).__name__)
+        budget = self._budgets.get(plugin)
+        if budget is not None and plugin not in self._aside and (spent := budget.failed()):
+            self.quarantine(plugin, f"{what}: {type(error).__name__}, {spent}")
+
+    def succeeded(self, plugin: str) -> None:
+        """A call went well."""
+        if (budget := self._budgets.get(plugin)) is not None:
+            budget.succeeded()
+
+    def _of_another(self, error: Exception) -> bool:
+        if isinstance(error, OUTAGE) or (isinstance(error, Problem) and error.code is UNAVAILABLE):
+            return True
+        return self._excused()
+
+    async def call(
+        self,
+        plugin: str,
+        what: str,
+        fn: Callable[[*Ts], Awaitable[T]],
+        *args: *Ts,
+        timeout: float | None = None,  # noqa: ASYNC109  the bound is the point: whoever overruns it is named
+    ) -> T:
+        """Await work of a plugin, at most `timeout` seconds. Raises PutAside, Overran, or what it raises."""
+        if plugin in self._aside:
+            raise PutAside(plugin)
+        try:
+            result = await (fn(*args) if timeout is None else _bounded(timeout, fn(*args)))
+        except Exception as error:
+            self.failed(plugin, what, error)
+            raise
+        self.succeeded(plugin)
+        return result
+
+    def pure(self, plugin: str, what: str, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Call a function of a plugin that does no I/O; a slow one counts as a failure.
+
+        Raises PutAside, or what it raises.
+        """
+        if plugin in self._aside:
+            raise PutAside(plugin)
+        began = self._clock()
+        try:
+            result = fn(*args)
+        except Exception as error:
+            self.failed(plugin, what, error)
+            raise
+        if self._clock() - began > self.settings.pure:
+            self.failed(plugin, what, Overran(what))
+        else:
+            self.succeeded(plugin)
+        return result
+
+    def quarantine(self, plugin: str, reason: str) -> None:
+        """Put a plugin aside, here at once and on every replica; a required one is only named in the log."""
+        if plugin not in self._budgets:
+            log.error("plugin %s is required, and not quarantined for: %s", plugin, reason)
+        elif plugin not in self._aside:
+            state = PluginState(plugin=plugin, state=QUARANTINED, reason=reason, by=KERNEL)
+            self._change(plugin, state)
+            self.on_quarantine(state)
+
+    def follow(self, states: Mapping[str, PluginState]) -> None:
+        """Take over what holds on every replica."""
+        for plugin in self._aside.keys() - states.keys():
+            self._change(plugin, None)
+        for plugin, state in states.items():
+            if plugin in self._budgets and plugin not in self._aside:
+                self._change(plugin, state)
+            elif plugin in self._aside:
+                self._aside[plugin] = state
+
+    def _change(self, plugin: str, state: PluginState | None) -> None:
+        if state is None:
+            del self._aside[plugin]
+            self._budgets[plugin].renew()
+            log.warning("plugin %s is available again", plugin)
+        else:
+            self._aside[plugin] = state
+            log.error("ALARM: plugin %s is %s: %s", plugin, state.state, state.reason)
+        for told in self.on_change:
+            told(plugin)
+
+
+async def _bounded(seconds: float, work: Awaitable[T]) -> T:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError as error:
+        if limit.expired():
+            raise Overran(f"took longer than {seconds:g} s") from error
+        raise
