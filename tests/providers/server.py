@@ -10,13 +10,19 @@ from aiohttp import web
 HANG = "hang"
 DROP = "drop"
 GARBAGE = "garbage"
+LOST = "lost"
 
 
 class Provider:
-    """A server with a `fault`: None, HANG, DROP (the connection), GARBAGE (not JSON), or a status to answer with."""
+    """A server with a `fault`: None, HANG, DROP (the connection), GARBAGE (not JSON), or a status to answer with.
+
+    LOST does what was asked and drops the connection before it says so.
+    """
 
     def __init__(self) -> None:
         self.fault: str | int | None = None
+        self.delay = 0.0
+        """Seconds before each answer."""
         self.retry_after: str | None = None
         self.calls = 0
         self.url = ""
@@ -25,6 +31,10 @@ class Provider:
     def routes(self) -> list[web.RouteDef]:
         """The provider's own."""
         raise NotImplementedError
+
+    def trouble(self, status: int) -> object:
+        """The body of an answer that `fault` asks for."""
+        return {"error": {"code": status}}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -53,6 +63,9 @@ class Provider:
             return web.Response(status=200, text="<html>Bad gateway</html>")
         if isinstance(self.fault, int):
             headers = {"Retry-After": self.retry_after} if self.retry_after else {}
-            return web.json_response({"error": {"code": self.fault}}, status=self.fault, headers=headers)
+            return web.json_response(self.trouble(self.fault), status=self.fault, headers=headers)
+        await asyncio.sleep(self.delay)
         answer: web.StreamResponse = await handler(request)
+        if self.fault == LOST and request.transport is not None:
+            request.transport.abort()
         return answer
