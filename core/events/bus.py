@@ -20,6 +20,8 @@ from core.events.inbox import InboxRow, InboxRows, Key
 from core.events.model import EventMeta
 from core.events.relay import wait
 from core.events.subscription import Subscription
+from core.isolation.guards import Guards, Overran
+from core.settings import IsolationSettings
 from core.tasks import Tasks, no_stray
 
 if TYPE_CHECKING:
@@ -49,15 +51,19 @@ class Bus:
         poll: float = 1.0,
         delays: Sequence[float] = DELAYS,
         batch: int = 100,
+        guards: Guards | None = None,
     ) -> None:
-        """At most `concurrency` handlers at once, each with a connection: half the pool at most. Times in seconds."""
+        """At most `concurrency` handlers at once, each with a connection: half the pool at most. Times in seconds.
+
+        What is for a plugin that `guards` put aside waits, untouched.
+        """
         self._rows, self._tasks = rows, tasks
         self._timeout, self._poll, self._delays, self._batch = timeout, poll, tuple(delays), batch
         self._known: dict[tuple[str, str], Subscription] = {}
         for each in subscriptions:
             if self._known.setdefault((each.consumer, each.event.event_type), each) is not each:
                 raise ValueError(f"{each.consumer} subscribes twice to {each.event.event_type}")
-        self._names = [f"{consumer} {event_type}" for consumer, event_type in self._known]
+        self._guards = guards or Guards(IsolationSettings())
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[Key] = set()
         self._elsewhere: dict[Key, float] = {}
@@ -72,6 +78,15 @@ class Bus:
     def close(self) -> None:
         """Claim no more."""
         self._closing = True
+
+    @property
+    def _names(self) -> list[str]:
+        """Of what may be handled now."""
+        return [
+            f"{consumer} {event_type}"
+            for (consumer, event_type), each in self._known.items()
+            if self._guards.available(each.plugin)
+        ]
 
     @property
     def busy(self) -> bool:
@@ -99,9 +114,10 @@ class Bus:
     async def _round(self) -> int:
         """Start a handler for each due row, as slots come free."""
         self._wake.clear()
-        if self._closing or not self._names:
+        names = self._names
+        if self._closing or not names:
             return 0
-        due, now = await self._rows.due(self._names, self._batch), asyncio.get_running_loop().time()
+        due, now = await self._rows.due(names, self._batch), asyncio.get_running_loop().time()
         self._elsewhere = {key: until for key, until in self._elsewhere.items() if until > now}
         due = [key for key in due if key not in self._running and key not in self._elsewhere]
         for key in due:
@@ -122,8 +138,10 @@ class Bus:
         except Exception as error:  # noqa: BLE001  whatever a handler raises is a failed delivery
             if claimed is None:
                 log.warning("%s could not claim an event: %s", key[0], type(error).__name__)
-            else:
+            elif self._guards.available(self._known[key[0], claimed.event_type].plugin):
                 await self._failed(key, claimed.attempts, error)
+            else:
+                log.info("%s was put aside: event %s waits as it was", *key)
         finally:
             self._running.discard(key)
             self._slots.release()
@@ -137,14 +155,15 @@ class Bus:
         cause.set(because)  # this task and its context are the delivery's own
         deadline.set(time.monotonic() + self._timeout)
         with no_stray():
-            async with asyncio.timeout(self._timeout):
-                await subscription.handler(tx, event, meta)
+            await self._guards.call(
+                subscription.plugin, key[0], subscription.handler, tx, event, meta, timeout=self._timeout
+            )
 
     async def _failed(self, key: Key, attempts: int, error: Exception) -> None:
         """Note a failure in a transaction of its own: the handler's is rolled back."""
         deadline.set(float("inf"))
         cause_of = (
-            error.__cause__ if isinstance(error, _Undecodable | Problem) else None
+            error.__cause__ if isinstance(error, _Undecodable | Problem | Overran) else None
         )  # Db's Problem hides the class
         name = type(cause_of or error).__name__
         last = isinstance(error, _Undecodable) or attempts >= len(self._delays)

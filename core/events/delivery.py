@@ -11,6 +11,7 @@ from core.events.inbox import InboxRows
 from core.events.outbox import OutboxRows
 from core.events.relay import Leased, Relay, Straight
 from core.events.subscription import Subscription
+from core.isolation.guards import Guards
 from core.settings import EventSettings, RabbitmqSettings
 from core.store.db import Db
 from core.tasks import SILENCE, Tasks
@@ -36,13 +37,16 @@ class Delivery:
         subscriptions: Iterable[Subscription],
         events: EventSettings,
         rabbitmq: RabbitmqSettings,
+        guards: Guards | None = None,
     ) -> None:
-        """Every commit that writes events wakes the relay."""
+        """Every commit that writes events wakes the relay. The events of plugins that `guards` put aside wait."""
         listed = list(subscriptions)
         self._tasks, self._rows = tasks, OutboxRows(db)
         self.oldest = 0.0
         """Age in seconds of the oldest unpublished event, some seconds ago."""
-        self.bus = Bus(InboxRows(db), tasks, listed, concurrency=events.concurrency, poll=events.poll)
+        self.bus = Bus(InboxRows(db), tasks, listed, concurrency=events.concurrency, poll=events.poll, guards=guards)
+        if guards is not None:
+            guards.on_change.append(lambda _: self.bus.poke())
         self.bridge = self._bridge(db, listed, rabbitmq)
         self._straight = Straight(self._rows, listed, self.bus.poke)
         carrier = self._straight if self.bridge is None else Leased(self._rows, self.bridge.publisher)

@@ -24,3 +24,5 @@ class Subscription:
     handler: Handler
     after_erasure: bool = False
     """Called also for somebody who was erased (RELIABILITY 4.15): it writes nothing about people, such as payments."""
+    plugin: str = ""
+    """Whose it is; the kernel fills this in."""
