@@ -213,6 +213,8 @@ class Files:
     prefix: str
     folder: Path
     max_age: int = 86_400
+    policy: str | None = None
+    """Their Content-Security-Policy, for a page of the plugin's own. Without one nothing in a page may load or run."""
 
 
 def aliases(route: Route, *paths: str) -> tuple[Route, ...]:

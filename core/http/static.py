@@ -38,4 +38,5 @@ def files(declared: Files, clockwork: Clockwork) -> Iterator[tuple[str, StaticEn
         if path.is_file():
             kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             url = f"{declared.prefix}/{path.relative_to(declared.folder).as_posix()}"
-            yield url, StaticEndpoint(clockwork, path.read_bytes(), kind, max_age=declared.max_age)
+            content, age = path.read_bytes(), declared.max_age
+            yield url, StaticEndpoint(clockwork, content, kind, max_age=age, policy=declared.policy)

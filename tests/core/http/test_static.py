@@ -75,3 +75,9 @@ def test_a_file_of_no_known_type_is_only_bytes(tmp_path: Path) -> None:
     (tmp_path / "thing.qqq").write_bytes(b"?")
     ((path, endpoint),) = files(Files("/x", tmp_path), Clockwork())
     assert (path, b"application/octet-stream" in endpoint._kind) == ("/x/thing.qqq", True)
+
+
+def test_a_page_of_a_plugin_brings_its_own_policy(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<p>Hello</p>")
+    ((_, endpoint),) = files(Files("/x", tmp_path, policy="default-src 'self'"), Clockwork())
+    assert b"Content-Security-Policy: default-src 'self'\r\n" in endpoint._kind
