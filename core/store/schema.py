@@ -98,13 +98,17 @@ def due(lacking: Sequence[Migration], *, post: bool) -> list[Migration]:
 
 
 def unfit(applied: Sequence[Applied], files: Sequence[Migration]) -> str:
-    """Why this code cannot run on this database; empty if it can. Code N suits the schemas N and N+1."""
+    """Why this code cannot run on this database; empty if it can. Code N suits the schemas N and N+1.
+
+    What an owner without files took away is its own affair: a plugin that is not loaded any more.
+    """
     try:
         lacking = [file for file in missing(applied, files) if file.phase == "pre"]
     except MigrationError as error:
         return str(error)
-    own = {(file.owner, file.version) for file in files}
-    beyond = [row for row in applied if row.phase == "post" and (row.owner, row.version) not in own]
+    own, owners = {(file.owner, file.version) for file in files}, {file.owner for file in files}
+    posts = [row for row in applied if row.phase == "post" and row.owner in owners]
+    beyond = [row for row in posts if (row.owner, row.version) not in own]
     if beyond:
         return f"{beyond[0]} is of a later release and took something away"
     return f"lacks {lacking[0]} and {len(lacking) - 1} more" if lacking else ""

@@ -6,6 +6,7 @@ import pytest
 
 from core.privacy.model import Fate, Step, Subject
 from core.testing import TestApp
+from core.testing.tables import speaks_of_people
 from core.types import UserId, uuid7
 from tests.docs.tables import event_types
 
@@ -14,11 +15,6 @@ SELECT table_schema || '.' || table_name AS name, column_name AS column, data_ty
 FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
 WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')
 """
-SAYS_WHO = re.compile(
-    r"(^|_)(user|owner|actor|customer|account|subject|person|author|partner|session|order_id|device|phone|mobile|email|"
-    r"full_name|user_name|address|street|line1|latitude|payload|body|document|metadata|details|headers|variables|note|"
-    r"notes|comment|token|scope)(_|$)"
-)
 ABOUT_THINGS = {
     "products.products": "nutrition and weights",
     "products.banners": "a link",
@@ -27,11 +23,6 @@ ABOUT_THINGS = {
     "kernel.replicas": "versions and settings of processes",
 }
 """Tables whose columns sound like a person's and are not."""
-
-
-def speaks_of_people(column: str, kind: str) -> bool:
-    """By its name; and JSON and raw bytes can hold anything."""
-    return bool(SAYS_WHO.search(column)) or kind in ("json", "jsonb")
 
 
 async def tables(app: TestApp) -> dict[str, set[str]]:

@@ -51,6 +51,11 @@ def test_code_suits_no_schema_that_is_behind_or_lost_something_since() -> None:
     assert unfit([attrs.evolve(row(ONE), checksum="else")], [ONE]) == "shop 0001_x was changed after it was applied"
 
 
+def test_code_suits_what_a_plugin_left_that_is_not_loaded_any_more() -> None:
+    gone = [row(file(1, owner="gone")), row(file(2, "post", owner="gone"))]
+    assert unfit([row(ONE), *gone], [ONE]) == ""
+
+
 @pytest.mark.parametrize("mode", ["batches", "alone"])
 def test_a_file_says_how_it_runs(tmp_path: Path, mode: str) -> None:
     (tmp_path / "0001_fill.sql").write_text(f"-- phase: post\n-- mode: {mode}\nSELECT 1")

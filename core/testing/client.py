@@ -1,35 +1,28 @@
-"""The plugin author's harness: a real app on real stores, spoken to over real HTTP. A pytest plugin.
-
-    async def test_an_unknown_product_is_not_found(app: TestApp) -> None:
-        answer = await app.get("/products/nothing")
-        assert answer.status == 404
-
-The fixtures `database_url` and `redis_url` come from the project's conftest.
-"""
+"""A client for a started app: requests over real HTTP, events, messages, and people with tokens."""
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, LiteralString, Protocol, TypeVar
+from uuid import UUID
 
 import aiohttp
 import attrs
 import orjson
-import pytest
 
-from core import configuration
-from core.app import PREFIX, App, plugin_sections
-from core.plugins import find
-from core.serve import bind
-from core.settings import Settings
-from core.store import migrate
-from core.store.db import Db
-from core.store.redis import Redis
+from core.app import PREFIX, App
+from core.auth import Role
+from core.convert import wire
+from core.events.model import Event
+from core.types import SessionId, UserId, uuid7
 
+E = TypeVar("E", bound=Event)
 BARE = ("/api/", "/health", "/docs", "/openapi.json", "/images/")
 WAIT = 10.0
+# All of the table: a test's is small.
+EMITTED: LiteralString = """
+SELECT payload::text AS payload FROM kernel.outbox WHERE event_type = $1 AND aggregate_id = $2 ORDER BY seq
+"""
 
 
 class SignedIn(Protocol):
@@ -39,6 +32,15 @@ class SignedIn(Protocol):
     def token(self) -> str:
         """The access token."""
         ...
+
+
+@attrs.frozen(kw_only=True)
+class Person:
+    """Somebody with a token whose session nobody opened: enough for `PUBLIC` and `USER` routes."""
+
+    user_id: UserId
+    session_id: SessionId
+    token: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -114,6 +116,23 @@ class TestApp:
         """DELETE."""
         return await self.request("DELETE", path, **more)
 
+    def person(self, role: Role = Role.CUSTOMER) -> Person:
+        """Somebody new. Where the user domain is loaded, its live routes want a real sign-in instead."""
+        user, session = UserId(uuid7()), SessionId(uuid7())
+        return Person(user_id=user, session_id=session, token=self.kernel.tokens.issue(user, session, role))
+
+    async def announce(self, *events: Event) -> None:
+        """Emit events as their owner would, and wait until every consumer that is due was through."""
+        async with self.db.transaction() as tx:
+            for event in events:
+                tx.emit(event)
+        await self.quiet()
+
+    async def emitted(self, kind: type[E], of: UUID | str) -> list[E]:
+        """The events of a type about one aggregate that commits announced, oldest first."""
+        rows = await self.db.fetch(EMITTED, kind.event_type, str(of))
+        return [wire.structure(orjson.loads(row["payload"]), kind) for row in rows]
+
     async def quiet(self) -> None:
         """Wait until every event that is due was handled."""
         async with asyncio.timeout(WAIT):
@@ -134,53 +153,3 @@ class TestApp:
                 raise TimeoutError(f"no message to {to}")
             await asyncio.sleep(0.01)
         return found[after]
-
-
-def settings_for(database_url: str, redis_url: str, data_dir: Path, **more: str) -> Settings:
-    """Settings of the test environment; `more` are further environment names."""
-    env = {
-        "VURKSHA_ENV": "test",
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "DATA_DIR": str(data_dir),
-        "VURKSHA_REDIS__PREFIX": f"{os.getpid()}:",
-        "PORT": "0",
-        **more,
-    }
-    source = configuration.read(env)
-    return configuration.build(source, plugin_sections(find(source.plugins)))
-
-
-async def started(settings: Settings) -> tuple[App, str, asyncio.Server]:
-    """A migrated, started, listening app and its URL."""
-    app = App(settings, [cls() for cls in find(settings.plugins)])
-    await migrate.apply(app.db.pool.dsn, app.migrations)
-    sock = bind("127.0.0.1", settings.http.port)
-    server = await app.listen(sock)
-    await app.start()
-    return app, f"http://127.0.0.1:{sock.getsockname()[1]}", server
-
-
-@pytest.fixture(scope="session")
-async def app(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestApp]:
-    """One app with every configured plugin and the demo data, for all tests of a worker."""
-    settings = settings_for(database_url, redis_url, tmp_path_factory.mktemp("data"))
-    running, url, server = await started(settings)
-    for seed in running.plugins.declared("seeds"):
-        await seed()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        yield TestApp(running, url, session)
-    server.close()
-    await running.stop(1.0)
-
-
-@pytest.fixture(scope="session")
-def db(app: TestApp) -> Db:
-    """The app's database."""
-    return app.db
-
-
-@pytest.fixture(scope="session")
-def redis(app: TestApp) -> Redis:
-    """The app's Redis."""
-    return app.redis

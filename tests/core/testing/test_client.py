@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from core import testing
 from core.store.db import Db
 from core.store.redis import Redis
-from core.testing import TestApp
+from core.testing import TestApp, client
 from core.types import uuid7
 from tests.core.events.samples import ParcelArrived
 from tests.core.harness import NewProbe, Probe
@@ -54,6 +53,6 @@ async def test_messages_are_read_from_the_journal_line_by_line(probe: Probe, mon
     assert [one["code"] for one in probe.messages("me")] == ["1"]
     journal.write_bytes(b"\n".join(lines) + b"\n")
     assert (await waiting)["code"] == "3"
-    monkeypatch.setattr(testing, "WAIT", 0.02)
+    monkeypatch.setattr(client, "WAIT", 0.02)
     with pytest.raises(TimeoutError, match="no message to nobody"):
         await probe.message("nobody")

@@ -1,0 +1,2 @@
+-- phase: pre
+ALTER TABLE parcels.log ADD COLUMN weight integer;

@@ -1,0 +1,3 @@
+-- phase: pre
+-- mode: alone
+CREATE INDEX CONCURRENTLY IF NOT EXISTS arrived_seen ON parcels.arrived (seen_at);
