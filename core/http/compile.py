@@ -22,7 +22,7 @@ from core.http.deadlines import Deadlines
 from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, pagination_json, request_id_of
 from core.http.idempotency import admit, as_reply, encoded, in_transaction, keyed, operation_of, settled
 from core.http.limits import Buckets, Limited
-from core.http.routing import Call, Repeat, Reply, Route
+from core.http.routing import Call, Repeat, Reply, Route, Sent
 from core.http.table import Values
 from core.observe.logging import RequestLog, log_failure
 from core.resilience.rank import rank
@@ -82,6 +82,9 @@ class Endpoint:
         self._public = route.policy.roles is None
         if route.cache and (not self._public or route.method != "GET"):
             raise ValueError(f"{name}: only public reads are kept, because what is kept is answered unasked")
+        if route.raw and (not self._public or route.body or route.repeat is Repeat.SAFE):
+            raise ValueError(f"{name}: raw bytes are for public writes without a body class")
+        self._addresses = Buckets(route.raw.rate, name="webhook") if route.raw else pieces.addresses
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
         self._answers = CachedAnswers(route.cache, pieces.memory, name) if route.cache else None
@@ -112,7 +115,7 @@ class Endpoint:
         rid = request_id.encode()
         try:
             if self._public:
-                pieces.addresses.take(incoming.client)
+                self._addresses.take(incoming.client)
             found = self._answers.find(incoming.target, incoming.headers, rid) if self._answers else None
             status, answer = found or await self._answer(incoming, values, request_id, progress)
         except Problem as problem:
@@ -181,7 +184,7 @@ class Endpoint:
             pieces.addresses.take(incoming.client)  # guessing tokens is limited by address
             raise
         pieces.users.take(principal.user_id)
-        if pieces.gate.revoked(principal.session_id):
+        if not self.route.policy.ended and pieces.gate.revoked(principal.session_id):
             raise Problem(SESSION_EXPIRED)
         if principal.role not in (self.route.policy.roles or ()):
             raise Problem(FORBIDDEN)
@@ -214,13 +217,16 @@ class Endpoint:
             user_agent=headers.get("User-Agent", "")[:200],
             if_match=headers.get("If-Match"),
             principal=principal,
+            sent=Sent(raw, headers) if route.raw else None,
         )
         if self._operates:
             call.claim(operation_of(route, call, headers, sent))
         return call
 
     async def _raw(self, incoming: Incoming) -> bytes:
-        headers = incoming.headers
+        headers, own = incoming.headers, self.route.raw
+        if own is not None:  # its proof is over the bytes, whatever they are said to be
+            return await incoming.read(own.max_body)
         if headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Problem(UNSUPPORTED_MEDIA)
         raw = await incoming.read(self._pieces.max_body)

@@ -117,6 +117,8 @@ class _Document:
             out["parameters"] = parameters
         if route.body is not None:
             out["requestBody"] = self._body(route.body)
+        elif route.raw is not None:
+            out["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
         out["responses"] = {str(route.status): self._success(route), **self._others(route)}
         return out
 
@@ -212,6 +214,8 @@ def _kernel_codes(route: Route) -> Iterator[Code]:
         yield from (errors.KEY_REUSED, errors.IN_PROGRESS)
     if route.body is not None:
         yield from (errors.PAYLOAD_TOO_LARGE, errors.UNSUPPORTED_MEDIA)
+    elif route.raw is not None:
+        yield errors.PAYLOAD_TOO_LARGE
 
 
 def _headers(names: Sequence[str]) -> dict[str, object]:

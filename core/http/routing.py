@@ -35,11 +35,14 @@ class Policy:
     the kernel opens it for KEYED and NATURAL routes (`call.tx`), the SQL function of a COMMAND route asks for itself.
     A handler that ends sessions is not live: it must lock all of them before it asks about one.
     """
+    ended: bool = False
+    """Also for tokens whose session has ended: the repeat of a logout whose answer was lost."""
 
 
 PUBLIC = Policy()
 USER = Policy(frozenset(Role))
 LIVE_USER = Policy(frozenset(Role), live=True)
+ONCE_USER = Policy(frozenset(Role), ended=True)
 ADMIN = Policy(frozenset({Role.ADMIN}), live=True)
 
 
@@ -70,6 +73,14 @@ class Operation:
     """SHA-256 of the canonical input: path values and decoded body, keys sorted."""
 
 
+@attrs.frozen
+class Sent:
+    """A body as it was sent, byte for byte, and all headers of its request; names are compared without case."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
 @attrs.define
 class Call(Generic[B, Q]):
     """One request, as a handler sees it."""
@@ -85,6 +96,8 @@ class Call(Generic[B, Q]):
     _principal: Principal | None = attrs.field(default=None, alias="principal")
     _tx: Tx | None = None
     _operation: Operation | None = None
+    sent: Sent | None = None
+    """What a route with `raw` was sent."""
 
     @property
     def principal(self) -> Principal:
@@ -168,6 +181,16 @@ class Cache:
     """Seconds that clients may keep the answer."""
 
 
+@attrs.frozen
+class Raw:
+    """The handler reads `call.sent` itself: for notices of other systems, whose proof is over the raw bytes."""
+
+    max_body: int = 262_144
+    """Bytes (RELIABILITY 4.12)."""
+    rate: float = 1_000.0
+    """Requests a second and address on this replica, counted apart from people's (RELIABILITY 4.9)."""
+
+
 @attrs.frozen(kw_only=True)
 class Route:
     """A declared route. `path` is below /api/v1: `/orders/{order_id:uuid}/cancel`."""
@@ -183,6 +206,8 @@ class Route:
     body: type | None = None
     """The attrs class of the body. An empty body is an object without fields."""
     query: type | None = None
+    raw: Raw | None = None
+    """Instead of `body`, on a public route that changes things."""
     repeat: Repeat = Repeat.SAFE
     errors: tuple[Code, ...] = ()
     """The domain's own codes that it may answer; the kernel adds those of the steps it puts around the handler."""

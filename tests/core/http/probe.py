@@ -42,6 +42,7 @@ from core.store.db import Db, Tx
 from core.types import UserId
 from tests.core.events.samples import ParcelArrived
 from tests.core.http.probe_personal import rows_by_name
+from tests.core.http.probe_raw import RAW, Said
 
 
 @attrs.frozen(kw_only=True)
@@ -68,13 +69,6 @@ class Search:
     page: Annotated[int, Whole(1, 1000)] = 1
     limit: Annotated[int, Whole(1, 100)] = 20
     organic: bool | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Said:
-    """An answer."""
-
-    text: str
 
 
 class Gate:
@@ -118,7 +112,9 @@ class ProbeSettings:
 class ProbePlugin:
     """Keeps a number that keyed requests raise, and a version that cached answers depend on."""
 
-    manifest: ClassVar = Manifest(name="probe", version="1.0.0", schema="probes", settings=ProbeSettings)
+    manifest: ClassVar = Manifest(
+        name="probe", version="1.0.0", schema="probes", required=True, paths=("probe", "images"), settings=ProbeSettings
+    )
     folder = Path(__file__).parent / "probe_images"
 
     def __init__(self) -> None:
@@ -159,6 +155,7 @@ class ProbePlugin:
             route("GET", "/probe/things/{thing_id:uuid}", self.thing),
             route("GET", "/probe/words/{word}", self.word),
             route("POST", "/probe/echo", self.echo, body=Echo, repeat=Repeat.NATURAL),
+            RAW,
             route("POST", "/probe/add", self.add, USER, body=Echo, repeat=Repeat.KEYED, status=201),
             route("POST", "/probe/live", self.live, LIVE_USER, repeat=Repeat.NATURAL),
             route("GET", "/probe/live", self.mine, LIVE_USER),

@@ -6,7 +6,7 @@ from core.http import cached
 from core.http.compile import Endpoint
 from core.http.routing import PUBLIC, USER, Cache, Policy, Route
 from tests.core.harness import Probe
-from tests.core.http.probe import Said
+from tests.core.http.probe_raw import Said
 
 
 async def test_an_answer_is_computed_once_while_it_is_valid(probe: Probe) -> None:
