@@ -1,7 +1,7 @@
 """Routes 1 to 11 of CONTRACT section 0: sign-in, sessions, profile."""
 
 from core.errors import ALREADY_EXISTS, NOT_FOUND, RATE_LIMITED, TOKEN_INVALID
-from core.http.routing import ADMIN, LIVE_USER, PUBLIC, USER, Call, Repeat, Route, aliases
+from core.http.routing import ADMIN, LIVE_USER, ONCE_USER, PUBLIC, USER, Call, Repeat, Route, aliases
 from core.resilience.rank import Rank
 from plugins.user.models import Device
 from plugins.user.ports import OTP_EXPIRED, OTP_INVALID
@@ -91,7 +91,7 @@ class AuthRoutes:
         logout = Route(
             method="POST",
             path="/auth/logout",
-            policy=USER,
+            policy=ONCE_USER,
             handler=self.logout,
             body=Logout,
             answer=Message,

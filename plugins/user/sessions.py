@@ -8,7 +8,7 @@ from itertools import islice
 from uuid import UUID
 
 from core.auth import Principal, Role, TokenIssuer
-from core.errors import TOKEN_INVALID, UNAVAILABLE, Problem
+from core.errors import SESSION_EXPIRED, TOKEN_INVALID, UNAVAILABLE, Problem
 from core.store.db import Db, Row, Tx
 from plugins.user.models import TokenPair
 from plugins.user.queries import SessionRows, presented
@@ -74,17 +74,26 @@ class Sessions:
         return successor
 
     async def logout(self, principal: Principal, refresh_token: str | None, *, all_devices: bool) -> None:
-        """End the caller's session, that of a refresh token of theirs, or all they have."""
+        """End the caller's session, that of a refresh token of theirs, or all they have.
+
+        A session that has ended ends nothing else: it is a repeat, or somebody with a token that was taken back.
+        """
         token = RefreshToken.read(refresh_token) if refresh_token else None
-        async with self._db.transaction() as tx:
-            if all_devices:
-                await self.end_all(tx, principal.user_id, "LOGOUT_ALL")
-                return
-            other = await self._rows.owned(tx, token.hash, principal.user_id) if token else None
-            ended = sorted({principal.session_id, other or principal.session_id})
-            for session_id in ended:
-                await self._rows.end(tx, session_id, "LOGOUT")
-            self._remember(tx, ended)
+        try:
+            async with self._db.transaction() as tx:
+                await self._rows.hold(tx, principal.user_id)
+                await self._rows.require(tx, principal)
+                if all_devices:
+                    await self.end_all(tx, principal.user_id, "LOGOUT_ALL")
+                    return
+                other = await self._rows.owned(tx, token.hash, principal.user_id) if token else None
+                ended = sorted({principal.session_id, other or principal.session_id})
+                for session_id in ended:
+                    await self._rows.end(tx, session_id, "LOGOUT")
+                self._remember(tx, ended)
+        except Problem as problem:
+            if problem.code is not SESSION_EXPIRED:
+                raise
 
     async def hold(self, tx: Tx, user_id: UUID) -> None:
         """Lock all of a user's sessions, before the account is changed under them or one of them is asked about."""

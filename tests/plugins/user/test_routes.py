@@ -130,6 +130,7 @@ async def test_logout_without_a_body_ends_the_session(app: TestApp, me: Client) 
     assert (after.status, after.code) == (401, "AUTH_004")
     refused = await app.post("/auth/token/refresh", json={"refreshToken": me.refresh})
     assert (refused.status, refused.code) == (401, "AUTH_003")
+    assert (await app.post("/auth/logout", as_=me)).status == 200, "the app repeats a logout whose answer was lost"
 
 
 async def test_logout_everywhere(app: TestApp, me: Client) -> None:

@@ -130,11 +130,20 @@ async def test_logout_ends_the_session_of_the_access_token(house: House) -> None
 
 async def test_logout_ends_the_session_of_a_refresh_token_too_if_it_is_ones_own(house: House) -> None:
     done, stranger = await house.sign_in(), await house.sign_in()
-    other = await house.sign_in(done.account.phone)
+    other, third = [await house.sign_in(done.account.phone) for _ in range(2)]
     await house.sessions.logout(house.principal(done), stranger.tokens.refresh_token, all_devices=False)
     assert not await ended(house, stranger)
-    await house.sessions.logout(house.principal(done), other.tokens.refresh_token, all_devices=False)
+    await house.sessions.logout(house.principal(third), other.tokens.refresh_token, all_devices=False)
     assert await ended(house, other)
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["one", "all"])
+async def test_a_session_that_has_ended_ends_no_other(house: House, everywhere: bool) -> None:
+    done = await house.sign_in()
+    other = await house.sign_in(done.account.phone)
+    await house.sessions.logout(house.principal(done), None, all_devices=False)
+    await house.sessions.logout(house.principal(done), other.tokens.refresh_token, all_devices=everywhere)
+    assert not await ended(house, other)
 
 
 async def test_logout_everywhere_ends_all(house: House) -> None:
