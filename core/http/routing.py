@@ -37,14 +37,11 @@ class Policy:
     """
     ended: bool = False
     """Also for tokens whose session has ended: the repeat of a logout whose answer was lost."""
-    ended: bool = False
-    """Also for tokens whose session has ended: the repeat of a logout whose answer was lost."""
 
 
 PUBLIC = Policy()
 USER = Policy(frozenset(Role))
 LIVE_USER = Policy(frozenset(Role), live=True)
-ONCE_USER = Policy(frozenset(Role), ended=True)
 ONCE_USER = Policy(frozenset(Role), ended=True)
 ADMIN = Policy(frozenset({Role.ADMIN}), live=True)
 
