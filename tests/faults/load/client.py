@@ -31,7 +31,7 @@ class Answer:
     body: Any
     tries: int
     unclear: bool
-    """A try had no answer, or a failure after so long that the database was asked: it may have its effect later."""
+    """A try had no answer or a 5xx: without a key to repeat it under, it may have had its effect, or have it later."""
     began: float
     """When the first try began, and when the last one ended: seconds since the epoch."""
     ended: float
@@ -83,10 +83,6 @@ def kind_of(status: int, headers: Any, body: Any) -> str:
     return known.get(status, "4xx" if status < 500 else "5xx")
 
 
-REACHED = 0.1
-"""Seconds from which a refusal may have come after a statement was sent: a server that hangs finds it when it wakes."""
-
-
 class Client:
     """One device's connection to the shop. `record` is called once per attempt."""
 
@@ -101,10 +97,9 @@ class Client:
         kinds: list[str] = []
         unclear, began = False, time.time()
         for number, pause in enumerate((*PAUSES, None), 1):
-            asked = time.perf_counter()
             status, kind, content = await self._attempt(path, method, where, body, key, number)
             kinds.append(kind)
-            unclear |= kind == "T" or (status >= 500 and time.perf_counter() - asked > REACHED)
+            unclear |= kind == "T" or status >= 500
             if 0 < status < 500 or pause is None or not retry:
                 return Answer(
                     status=status,
