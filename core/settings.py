@@ -141,10 +141,14 @@ class IsolationSettings:
     """Running at once."""
     memory: int = 64
     """Growth of the process, from which it is found out who grows."""
-    memory_share: int = 16
-    """Growth of one plugin while it is watched."""
+    memory_sample: float = 10.0
+    """For which at most allocations are traced then."""
+    memory_share: float = 0.5
+    """The share of what is allocated and kept meanwhile that shows who grows."""
     connections: int = 4
     """To the database at once."""
+    held: float = 10.0
+    """For one of them."""
 
 
 @attrs.frozen(kw_only=True)

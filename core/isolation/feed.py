@@ -24,6 +24,8 @@ class Feed:
         self._pending: dict[str, PluginState] = {}
         self._wake = asyncio.Event()
         guards.on_quarantine = self._queue
+        for state in guards.aside.values():  # found out before there was a database
+            self._queue(state)
 
     def _queue(self, state: PluginState) -> None:
         self._pending[state.plugin] = state

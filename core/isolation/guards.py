@@ -11,7 +11,7 @@ Required plugins are never put aside: their failures are logged, and what failed
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import TypeVar, TypeVarTuple
 
 from core.errors import UNAVAILABLE, Problem
@@ -54,6 +54,7 @@ class Guards:
         self.settings, self._excused, self._clock = settings, excused, clock
         self._budgets: dict[str, Budget] = {}
         self._aside: dict[str, PluginState] = {}
+        self._lost: set[str] = set()
         self.on_quarantine: Callable[[PluginState], None] = lambda _: None
         """Told once of each plugin that this replica puts aside, to write it down for the others."""
         self.on_change: list[Callable[[str], None]] = []
@@ -66,7 +67,7 @@ class Guards:
         self._budgets.setdefault(plugin, Budget(self.settings, self._clock))
 
     @property
-    def optional(self) -> Iterable[str]:
+    def optional(self) -> Collection[str]:
         """The plugins that may be put aside."""
         return self._budgets.keys()
 
@@ -148,9 +149,15 @@ class Guards:
             self._change(plugin, state)
             self.on_quarantine(state)
 
+    def lost(self, plugin: str, reason: str) -> None:
+        """Put aside what could not be loaded: everywhere, and here until the process ends, whatever holds by then."""
+        self.add(plugin)
+        self._lost.add(plugin)
+        self.quarantine(plugin, reason)
+
     def follow(self, states: Mapping[str, PluginState]) -> None:
         """Take over what holds on every replica."""
-        for plugin in self._aside.keys() - states.keys():
+        for plugin in self._aside.keys() - states.keys() - self._lost:
             self._change(plugin, None)
         for plugin, state in states.items():
             if plugin in self._budgets and plugin not in self._aside:

@@ -178,3 +178,9 @@ def test_asking_costs_next_to_nothing(guards: Guards) -> None:
     for _ in range(10_000):
         guards.available("order")
     assert time.perf_counter() - began < 0.1
+
+
+def test_what_could_not_be_loaded_stays_away_here(guards: Guards) -> None:
+    guards.lost("absent", "import: ModuleNotFoundError")
+    guards.follow({})
+    assert guards.aside["absent"].reason == "import: ModuleNotFoundError"

@@ -89,6 +89,14 @@ async def test_a_replica_that_starts_knows_it_from_the_beginning(db: Db) -> None
     assert await tasks.stop(1) == []
 
 
+async def test_what_was_found_out_before_there_was_a_database_is_written(db: Db) -> None:
+    guards, tasks = new_guards(), Tasks()
+    guards.lost("absent", "import: ModuleNotFoundError")
+    async with Feed(db, guards).serving(tasks):
+        assert (await states.listed(db))["absent"].reason == "import: ModuleNotFoundError"
+    assert await tasks.stop(1) == []
+
+
 async def test_without_the_database_it_keeps_to_what_it_knows_and_writes_it_later(db: Db) -> None:
     guards = new_guards()
     feed = Feed(db, guards)

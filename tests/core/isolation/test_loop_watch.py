@@ -1,0 +1,97 @@
+"""A blocked loop is seen from outside, and the code that blocks it is named."""
+
+import asyncio
+import logging
+import threading
+import time
+
+import pytest
+
+from core.isolation.culprit import Packages
+from core.isolation.guards import Guards
+from core.isolation.loop_watch import LoopWatch
+from tests.core.isolation.conftest import changed, reason
+from tests.core.isolation.eventually import until
+from tests.core.isolation.rogue.plugin import matching, sleeping
+
+
+async def test_who_blocks_three_times_is_quarantined_by_file_and_line(
+    packages: Packages, guards: Guards, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with LoopWatch(packages, guards).watching():
+        for _ in range(3):
+            assert guards.available("rogue")
+            sleeping(0.3)
+            await asyncio.sleep(0.1)
+    assert "rogue/plugin.py:" in reason(guards)
+    assert reason(guards).endswith("in sleeping, for the 3. time")
+    assert "plugin rogue held the loop up for 0." in caplog.text
+
+
+async def test_one_long_block_is_enough_and_told_while_it_lasts(packages: Packages, guards: Guards) -> None:
+    told: list[tuple[str, str, str]] = []
+    watch = LoopWatch(packages, guards, lambda *said: told.append((*said, threading.current_thread().name)))
+    async with watch.watching():
+        sleeping(1.2)
+        assert len(told) == 1
+        await until(lambda: not guards.available("rogue"))
+    plugin, why, thread = told[0]
+    assert (plugin, thread) == ("rogue", "loop watch")
+    assert "in sleeping" in why
+
+
+async def test_code_that_never_lets_go_of_the_interpreter_is_named_too(packages: Packages, guards: Guards) -> None:
+    began, length = time.perf_counter(), 18
+    while time.perf_counter() - began < 0.6:
+        began, length = time.perf_counter(), length + 1
+        matching(length)
+    async with LoopWatch(packages, guards).watching():
+        await asyncio.sleep(0.1)
+        matching(length)
+        await asyncio.sleep(0.2)
+    assert "in matching" in reason(guards)
+
+
+async def test_a_required_plugin_is_named_only(packages: Packages, caplog: pytest.LogCaptureFixture) -> None:
+    guards, told = Guards(changed().settings), []
+    async with LoopWatch(packages, guards, lambda *said: told.append(said)).watching():
+        sleeping(0.7)
+        await asyncio.sleep(0.1)
+    assert told == []
+    assert guards.available("rogue")
+    assert "plugin rogue is required, and not quarantined for: held the loop up" in caplog.text
+
+
+async def test_short_and_old_blocks_are_forgiven(packages: Packages, caplog: pytest.LogCaptureFixture) -> None:
+    guards = changed(block=0.3, window=0.2, blocks=2)
+    with caplog.at_level(logging.INFO):
+        async with LoopWatch(packages, guards).watching():
+            for seconds in (0.15, 0.15, 0.45, 0.45):
+                sleeping(seconds)
+                await asyncio.sleep(0.3)
+    assert guards.available("rogue")
+    assert "held the loop up" in caplog.text
+
+
+async def test_the_kernels_own_blocks_are_nobodys(packages: Packages, guards: Guards) -> None:
+    async with LoopWatch(packages, guards).watching():
+        for _ in range(4):
+            time.sleep(0.2)
+            await asyncio.sleep(0.05)
+    assert guards.available("rogue")
+
+
+async def test_a_stopped_process_blames_nobody(packages: Packages, guards: Guards) -> None:
+    """The thread finds itself late though the process used no time: as after SIGSTOP."""
+    watch = LoopWatch(packages, guards)
+    wait = watch._stop.wait
+
+    def stopped(timeout: float | None = None) -> bool:
+        return wait(0.3)
+
+    watch._stop.wait = stopped  # type: ignore[method-assign]  # time that passes for the thread alone
+    async with watch.watching():
+        for _ in range(3):
+            sleeping(0.4)
+            await asyncio.sleep(0.05)
+    assert guards.available("rogue")
