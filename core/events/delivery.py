@@ -11,6 +11,7 @@ from core.events.inbox import InboxRows
 from core.events.outbox import OutboxRows
 from core.events.relay import Leased, Relay, Straight
 from core.events.subscription import Subscription
+from core.isolation.consumers import Consumers
 from core.isolation.guards import Guards
 from core.settings import EventSettings, RabbitmqSettings
 from core.store.db import Db
@@ -48,7 +49,8 @@ class Delivery:
         if guards is not None:
             guards.on_change.append(lambda _: self.bus.poke())
         self.bridge = self._bridge(db, listed, rabbitmq)
-        self._straight = Straight(self._rows, listed, self.bus.poke)
+        absent = Consumers(db, guards, listed).absent if guards is not None else None
+        self._straight = Straight(self._rows, listed, self.bus.poke, absent)
         carrier = self._straight if self.bridge is None else Leased(self._rows, self.bridge.publisher)
         self.relay = Relay(carrier, poll=events.poll)
         db.on_events = self.relay.poke

@@ -11,7 +11,8 @@ Required plugins are never put aside: their failures are logged, and what failed
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TypeVar, TypeVarTuple
 
 from core.errors import UNAVAILABLE, Problem
@@ -67,9 +68,14 @@ class Guards:
         self._budgets.setdefault(plugin, Budget(self.settings, self._clock))
 
     @property
-    def optional(self) -> Collection[str]:
+    def optional(self) -> AbstractSet[str]:
         """The plugins that may be put aside."""
         return self._budgets.keys()
+
+    @property
+    def absent(self) -> AbstractSet[str]:
+        """Those of them that could not be loaded in this process."""
+        return self._lost
 
     def available(self, plugin: str) -> bool:
         """Whether it may be called now."""
