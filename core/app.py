@@ -14,27 +14,29 @@ from core.agreement import code_of
 from core.auth import SESSIONS, TokenIssuer
 from core.events.delivery import Delivery
 from core.events.housekeeping import housekeeping
+from core.extensions import Extensions
 from core.http import docs, openapi
 from core.http.cached import Memory
-from core.http.compile import Endpoint, Pieces
+from core.http.compile import Pieces
 from core.http.connection import HttpServer, check_aiohttp
 from core.http.cors import Cors
 from core.http.entry import Entry, Served
 from core.http.envelope import Clockwork
 from core.http.health import HealthEndpoint, path_items
 from core.http.limits import Buckets
-from core.http.routing import Files, Route
-from core.http.static import StaticEndpoint, files
-from core.http.table import Table
+from core.http.static import StaticEndpoint
+from core.isolation.guards import Guards
 from core.jobs import Jobs
 from core.kernel import Kernel
 from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
-from core.plugins import Plugins
+from core.plugin_finding import Found
+from core.plugin_wiring import Wiring
+from core.plugins import NOBODY, Plugins
 from core.presence import Presence
 from core.privacy.work import PRIVACY, Privacy
-from core.resilience.breaker import Breakers
+from core.resilience.breaker import Breakers, State
 from core.resilience.shares import Shares
 from core.resilience.shedding import Shedder
 from core.services import Provided, Services
@@ -68,37 +70,47 @@ log = logging.getLogger("core.app")
 class App:
     """One replica."""
 
-    def __init__(self, settings: Settings, plugins: Iterable[object], *, log_stream: RequestLog | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: Iterable[object],
+        left_out: Mapping[str, str] = NOBODY,
+        *,
+        log_stream: RequestLog | None = None,
+    ) -> None:
+        """`left_out` are optional plugins that could not be imported or built, with the reason."""
         check_aiohttp()
         self.settings = settings
-        self.plugins = Plugins(plugins)
+        self.plugins = Plugins(plugins, left_out)
         self.log = log_stream or RequestLog(enabled=settings.log.requests)
         self.clockwork = Clockwork(hsts=settings.http.hsts)
         self.hopeless = asyncio.Event()
         """A background loop keeps failing: the process had better end and be started again (RELIABILITY 4.10)."""
         self.tasks, self.workers = (Tasks(lambda _: self.hopeless.set()) for _ in range(2))
-        self.kernel = _kernel(settings, self.tasks)
+        self.kernel = _kernel(settings, self.tasks, self.plugins)
         self.db, self.redis = self.kernel.db, self.kernel.redis
         self.privacy = Privacy(self.db, self.plugins)
         self.kernel.services.add(Provided(PRIVACY, self.privacy))
-        self.plugins.provide(self.kernel)
+        self.wiring = Wiring(self.plugins, self.kernel, self.hopeless.set)
+        self.plugins.provide(self.kernel, self.wiring.kernel_of)
+        pieces = self._pieces()
+        table, self.routes = self.wiring.served(PREFIX, pieces)
         self.keys = KeyRing(self.db, self.kernel.tokens)
         self.migrations = migrate.read(self.plugins.migration_folders())
-        subscriptions = self.privacy.guarded(self.plugins.declared("subscriptions"))
-        self.delivery = Delivery(self.db, self.workers, subscriptions, settings.events, settings.rabbitmq)
+        subscriptions = self.privacy.guarded(self.wiring.subscriptions())
+        events, rabbitmq, guards = settings.events, settings.rabbitmq, self.kernel.guards
+        self.delivery = Delivery(self.db, self.workers, subscriptions, events, rabbitmq, guards)
         self.bus, self.relay = self.delivery.bus, self.delivery.relay
         own_jobs = [*housekeeping(self.db), *self.privacy.jobs()]
-        self.jobs = Jobs(self.db, self.workers, [*self.plugins.declared("jobs"), *own_jobs])
+        self.jobs = Jobs(self.db, self.workers, [*self.wiring.jobs(), *own_jobs])
         code = code_of(settings, self.plugins.manifests, self.migrations, version("vurksha"))
-        self.presence = Presence(self.kernel, code, self.migrations, self.plugins.declared("health_checks"))
+        self.presence = Presence(self.kernel, code, self.migrations, self.wiring.health_checks())
         self.health = self.presence.health
-        declared = self.plugins.declared("routes")
-        self.routes = [one for one in declared if isinstance(one, Route)]
-        pieces = self._pieces()
         self.shares = Shares(self.redis, (pieces.users, pieces.addresses))
-        self.entry = Entry(
-            self._table(declared, pieces), pieces, Cors(settings.http.cors_origins), settings.http.trusted_proxies
-        )
+        for path, served in self._kernel_pages():
+            table.add("GET", path, served)
+        cors = Cors(settings.http.cors_origins)
+        self.entry = Entry(table, pieces, cors, settings.http.trusted_proxies, self.wiring.absent)
         self._lifecycle = self._steps()
         self._server: HttpServer | None = None
 
@@ -121,18 +133,6 @@ class App:
             max_body=http.max_body,
         )
 
-    def _table(self, declared: list[Route | Files], pieces: Pieces) -> Table[Served]:
-        table: Table[Served] = Table()
-        for one in declared:
-            if isinstance(one, Files):
-                for path, endpoint in files(one, self.clockwork):
-                    table.add("GET", path, endpoint)
-            else:
-                table.add(one.method, PREFIX + one.path, Endpoint(one, pieces, f"{one.method} {PREFIX}{one.path}"))
-        for path, served in self._kernel_pages():
-            table.add("GET", path, served)
-        return table
-
     def _kernel_pages(self) -> Iterable[tuple[str, Served]]:
         for kind in ("health", "live", "ready"):
             yield (
@@ -151,8 +151,9 @@ class App:
         steps.add("redis", self._redis)
         steps.add("postgres", self._postgres)
         steps.add("keys", lambda: self.keys.serving(self.tasks))
-        for manifest, context in self.plugins.ask("lifespan"):
-            steps.add(manifest.name, lambda context=context: context)  # type: ignore[misc]  # bound per turn of the loop
+        steps.add("plugins", lambda: self.wiring.watching(self.tasks))
+        for name, context in self.wiring.lifespans():
+            steps.add(name, lambda context=context: context)  # type: ignore[misc]  # bound per turn of the loop
         steps.add("events", self._events)
         return steps
 
@@ -236,7 +237,7 @@ class App:
         await self._lifecycle.stop(closing)
 
 
-def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
+def _kernel(settings: Settings, tasks: Tasks, plugins: Plugins) -> Kernel:
     postgres, auth = settings.postgres, settings.auth
     if postgres.url is None or settings.redis.url is None:
         raise ValueError("DATABASE_URL and REDIS_URL must be known by now")
@@ -251,11 +252,16 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
     standby = standby_at(postgres.standby_url.reveal(), FULL) if postgres.standby_url else None
     db = Db(pool, acquire=postgres.acquire, standby=standby)
     redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
+    stores = (db.breaker, db.writes, redis.breaker)
+    optional = (manifest.name for manifest in plugins.manifests if not manifest.required)
+    guards = Guards(settings.isolation, optional, excused=lambda: any(one.state is not State.CLOSED for one in stores))
     return Kernel(
         settings=settings,
         services=Services(),
+        extensions=Extensions(guards.available),
+        guards=guards,
         db=db,
-        breakers=Breakers(db.breaker, db.writes, redis.breaker, *([standby.breaker] if standby else [])),
+        breakers=Breakers(*stores, *([standby.breaker] if standby else [])),
         shedder=Shedder(late=settings.http.late),
         redis=redis,
         cache=Cache(redis, tasks),
@@ -267,6 +273,11 @@ def _kernel(settings: Settings, tasks: Tasks) -> Kernel:
             minutes=auth.access_minutes,
         ),
     )
+
+
+def assembled(settings: Settings, found: Found) -> App:
+    """The app with what was found. Raises PluginError."""
+    return App(settings, *found.built())
 
 
 def plugin_sections(classes: Iterable[type]) -> Mapping[str, type]:

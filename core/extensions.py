@@ -5,7 +5,7 @@ return (Extends(ADJUSTERS, adjuster),)                             # from the ho
 for one in kernel.extensions.of(ADJUSTERS): ...                    # in the domain that asks, when it needs them
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -49,6 +49,8 @@ class Extensions:
         """Register one contribution."""
         if self._sealed:
             raise RuntimeError(f"{extends.point.name}: contributions come from the hook `extends`")
+        if not isinstance(extends, Extends):
+            raise TypeError(f"a contribution is an Extends, not {type(extends).__name__}")
         self._known.setdefault(extends.point, []).append(Extension(plugin, extends.item))
 
     def of(self, point: Point[T]) -> Sequence[Extension[T]]:
@@ -58,9 +60,19 @@ class Extensions:
         return [one for one in self._known.get(point, ()) if self._available(one.plugin)]
 
     @property
+    def all(self) -> Mapping[Point[Any], Sequence[Extension[Any]]]:
+        """Everything that was contributed, also by plugins that are not available now."""
+        return self._known
+
+    @property
     def points(self) -> Sequence[Point[Any]]:
         """Those that somebody contributes to."""
-        return list(self._known)
+        return [point for point, given in self._known.items() if given]
+
+    def drop(self, plugin: str) -> None:
+        """The kernel's: forget what a plugin contributed that is left out after all."""
+        for point, given in self._known.items():
+            self._known[point] = [one for one in given if one.plugin != plugin]
 
     def seal(self) -> None:
         """No more contributions."""

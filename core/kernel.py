@@ -8,6 +8,7 @@ import attrs
 
 from core.auth import TokenIssuer
 from core.extensions import Extensions
+from core.isolation.guards import Guards
 from core.resilience.breaker import Breakers
 from core.resilience.shedding import Shedder
 from core.services import Services
@@ -15,6 +16,7 @@ from core.settings import Settings
 from core.store.cache import Cache
 from core.store.db import Db
 from core.store.redis import Redis
+from core.tasks import Tasks
 
 S = TypeVar("S")
 
@@ -55,10 +57,16 @@ class Kernel:
     settings: Settings
     services: Services
     extensions: Extensions = attrs.field(factory=Extensions)
+    guards: Guards = attrs.field(
+        default=attrs.Factory(lambda kernel: Guards(kernel.settings.isolation), takes_self=True)
+    )
+    """To call what other plugins contribute: failures count against the plugin that contributed it."""
     db: Db
     redis: Redis
     cache: Cache
     tokens: TokenIssuer
+    tasks: Tasks = attrs.field(factory=Tasks)
+    """For background work of the plugin's own while it serves: begun in its lifespan or later, ended after it."""
     breakers: Breakers = attrs.field(factory=Breakers)
     """Of what this replica depends on; a plugin adds those of its own providers."""
     shedder: Shedder

@@ -8,7 +8,7 @@ ready bytes in one write (ADR 5). `Ready` fills private fields of aiohttp's Stre
 import asyncio
 import ipaddress
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -137,8 +137,16 @@ class Request:
 class Entry:
     """The handler of every request: find the endpoint, let it serve, answer what no endpoint takes."""
 
-    def __init__(self, table: Table[Served], pieces: Pieces, cors: Cors, trusted: list[str]) -> None:
-        self._table, self._cors = table, cors
+    def __init__(
+        self,
+        table: Table[Served],
+        pieces: Pieces,
+        cors: Cors,
+        trusted: list[str],
+        absent: Callable[[str], Problem | None] = lambda _: None,
+    ) -> None:
+        """`absent` knows a better answer than 404 for paths of plugins that were left out."""
+        self._table, self._cors, self._absent = table, cors, absent
         self._clockwork, self._memory, self._addresses, self._log = (
             pieces.clockwork,
             pieces.memory,
@@ -197,7 +205,7 @@ class Entry:
                 return self._cors.preflight(self._clockwork, problem.allow)
             return self.refuse(incoming, problem, b"Allow: %b\r\n" % problem.allow.encode())
         except Problem as problem:
-            return self.refuse(incoming, problem)
+            return self.refuse(incoming, self._absent(path) or problem)
         if not self.started.is_set() and not path.startswith(HEALTH) and not await self._start():
             return self.refuse(incoming, Problem(UNAVAILABLE))
         return await endpoint.serve(incoming, values)

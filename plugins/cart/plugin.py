@@ -23,7 +23,9 @@ HOUR = 3600.0
 class CartPlugin:
     """The cart."""
 
-    manifest = Manifest(name="cart", version="1.0.0", schema="carts", requires=("product",))
+    manifest = Manifest(
+        name="cart", version="1.0.0", schema="carts", requires=("product",), owner="checkout team", required=True
+    )
 
     def __init__(self) -> None:
         self._service: CartService

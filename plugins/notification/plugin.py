@@ -41,6 +41,9 @@ class NotificationPlugin:
         version="1.0.0",
         schema="notifications",
         requires=("order", "user"),
+        owner="messaging team",
+        required=True,
+        paths=("notifications",),
         settings=NotificationSettings,
     )
 

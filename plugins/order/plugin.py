@@ -36,6 +36,10 @@ class OrderPlugin:
         version="0.1.0",
         schema="orders",
         requires=("cart", "product", "user"),
+        owner="checkout team",
+        required=True,
+        paths=("orders",),
+        events=("order", "payment"),
         settings=OrderSettings,
     )
 

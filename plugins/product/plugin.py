@@ -33,7 +33,15 @@ STOP = 1.0
 class ProductPlugin:
     """The shop's shelves."""
 
-    manifest = Manifest(name="product", version="1.0.0", schema="products")
+    manifest = Manifest(
+        name="product",
+        version="1.0.0",
+        schema="products",
+        owner="catalogue team",
+        required=True,
+        paths=("products", "categories", "banners", "images"),
+        events=("inventory",),
+    )
 
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:

@@ -42,7 +42,15 @@ STOP_BUDGET = 5.0
 class UserPlugin:
     """Accounts, sign-in, sessions, addresses."""
 
-    manifest = Manifest(name="user", version="1.0.0", schema="users", settings=UserSettings)
+    manifest = Manifest(
+        name="user",
+        version="1.0.0",
+        schema="users",
+        owner="accounts team",
+        required=True,
+        paths=("auth", "users", "addresses"),
+        settings=UserSettings,
+    )
 
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:

@@ -232,7 +232,7 @@ async def test_a_loop_that_keeps_failing_is_hopeless(
 class Bad:
     """A plugin whose lifespan fails."""
 
-    manifest = Manifest(name="bad", version="1", schema="bads", requires=("probe",))
+    manifest = Manifest(name="bad", version="1", schema="bads", requires=("probe",), required=True)
 
     @hookimpl
     def lifespan(self) -> object:

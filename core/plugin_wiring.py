@@ -1,0 +1,220 @@
+"""What stands between the kernel and the things that an optional plugin declares.
+
+Its failures are counted against it, it may be put aside at any time, and its lifespan is held in a task of its own.
+What required plugins declare is taken as it is: nothing is put around it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import wraps
+from typing import Any
+
+import attrs
+
+from core import context
+from core.errors import Problem
+from core.events.subscription import Subscription
+from core.http.compile import Endpoint, Incoming, Pieces
+from core.http.entry import Served
+from core.http.envelope import request_id_of
+from core.http.health import HealthCheck
+from core.http.routing import Call, Files, Handler, Reply, Route
+from core.http.static import files
+from core.http.table import Table, Values
+from core.isolation.feed import Feed
+from core.isolation.guards import Guards, Overran, PutAside
+from core.isolation.watches import Watches
+from core.jobs import Job
+from core.kernel import Kernel, Manifest
+from core.plugin_lifespan import Lifespan, told_when_late
+from core.plugin_rules import ADMIN
+from core.plugins import NOBODY, Plugins, manifest_of
+from core.tasks import SILENCE, Tasks, lively
+
+
+class Aside:
+    """An endpoint that answers 503 while its plugin is put aside."""
+
+    __slots__ = ("_guards", "_inner", "_name", "_pieces", "_plugin")
+
+    def __init__(self, inner: Served, plugin: str, name: str, guards: Guards, pieces: Pieces) -> None:
+        self._inner, self._plugin, self._name, self._guards, self._pieces = inner, plugin, name, guards, pieces
+
+    async def serve(self, incoming: Incoming, values: Values, /) -> bytes:
+        """The endpoint's answer, or the refusal."""
+        if self._guards.available(self._plugin):
+            return await self._inner.serve(incoming, values)
+        began, problem = time.perf_counter(), PutAside(self._plugin)
+        request_id = request_id_of(incoming.headers.get("X-Request-ID"))
+        answer = self._pieces.clockwork.refuse(request_id.encode(), problem, incoming.headers)
+        self._pieces.log.request(self._name, problem.code.status, began, request_id, None)
+        return answer
+
+
+class Wiring:
+    """One app's."""
+
+    def __init__(self, plugins: Plugins, kernel: Kernel, hopeless: Callable[[], None]) -> None:
+        """`hopeless` is called when a required plugin's background work keeps failing."""
+        self._plugins, self._kernel, self._guards, self._hopeless = plugins, kernel, kernel.guards, hopeless
+        self.tasks: dict[str, Tasks] = {}
+        """The background work of each plugin."""
+        loaded = {manifest_of(plugin).name: plugin for plugin in plugins.all}
+        self.watches = Watches(loaded, kernel.db, kernel.guards)
+        self._prefix, self._absent = "", NOBODY
+
+    def kernel_of(self, manifest: Manifest) -> Kernel:
+        """What one plugin sees: tasks of its own, and of the database's connections a few, if it is optional."""
+        tasks = self.tasks[manifest.name] = Tasks(lambda what: self._given_up(manifest, what))
+        db = self._kernel.db if manifest.required else self.watches.view(manifest.name)
+        return attrs.evolve(self._kernel, tasks=tasks, db=db)
+
+    def _given_up(self, manifest: Manifest, what: str) -> None:
+        if manifest.required:
+            self._hopeless()
+        else:
+            self._guards.quarantine(manifest.name, f"{what} keeps failing")
+
+    @asynccontextmanager
+    async def watching(self, tasks: Tasks) -> AsyncIterator[None]:
+        """Know which plugins are put aside before any is started; follow that, and watch them, while the block runs."""
+        for name, why in self._plugins.left_out.items():
+            self._guards.lost(name, why)
+        async with Feed(self._kernel.db, self._guards).serving(tasks), self.watches.watching(tasks):
+            yield
+
+    # -- routes
+
+    def served(self, prefix: str, pieces: Pieces) -> tuple[Table[Served], list[Route]]:
+        """The table of all routes and files, and the routes as they were declared. An optional plugin may drop out."""
+        compiled: dict[str, list[tuple[str, str, Served]]] = {}
+        for manifest, declared in list(self._plugins.ask("routes")):
+            with self._plugins.surviving(manifest, "its routes"):
+                compiled[manifest.name] = list(self._compiled(manifest, declared, prefix, pieces))
+        self._prefix, self._absent = prefix, self._plugins.absent_paths()
+        table: Table[Served] = Table()
+        for manifest, _ in self._plugins.ask("routes"):
+            for method, path, served in compiled[manifest.name]:
+                table.add(method, path, served)
+        return table, [one for one in self._plugins.declared("routes") if isinstance(one, Route)]
+
+    def _compiled(
+        self, manifest: Manifest, declared: Iterable[Route | Files], prefix: str, pieces: Pieces
+    ) -> Iterator[tuple[str, str, Served]]:
+        for one in declared:
+            if isinstance(one, Files):
+                for path, file in files(one, pieces.clockwork):
+                    yield "GET", path, self._aside(manifest, file, f"GET {path}", pieces)
+            else:
+                name = f"{one.method} {prefix}{one.path}"
+                route = one if manifest.required else attrs.evolve(one, handler=self._watched(one, manifest.name))
+                yield one.method, prefix + one.path, self._aside(manifest, Endpoint(route, pieces, name), name, pieces)
+
+    def _aside(self, manifest: Manifest, served: Served, name: str, pieces: Pieces) -> Served:
+        return served if manifest.required else Aside(served, manifest.name, name, self._guards, pieces)
+
+    def _watched(self, route: Route, plugin: str) -> Handler:
+        """The handler; how each of its calls ends is counted. Its time-out is the request's."""
+        handler, guards, what = route.handler, self._guards, f"{route.method} {route.path}"
+
+        @wraps(handler)
+        async def handle(call: Call[Any, Any]) -> object:
+            try:
+                reply = await handler(call)
+            except asyncio.CancelledError:
+                if time.monotonic() >= context.deadline.get():
+                    guards.failed(plugin, what, Overran("took longer than its deadline"))
+                raise
+            except Exception as error:
+                guards.failed(plugin, what, error)
+                raise
+            guards.succeeded(plugin)
+            if isinstance(reply, Reply) and (valid := reply.valid) is not None:  # kept answers go as the plugin goes
+                return attrs.evolve(reply, valid=lambda: guards.available(plugin) and valid())
+            return reply
+
+        return handle
+
+    def absent(self, path: str) -> Problem | None:
+        """What to say of a path where nothing is served: whether it belongs to a plugin that was left out."""
+        first, _, rest = path.removeprefix(self._prefix).lstrip("/").partition("/")
+        place = rest.partition("/")[0] if first == ADMIN else first
+        plugin = self._absent.get(place)
+        return PutAside(plugin) if plugin is not None else None
+
+    # -- events, jobs, checks
+
+    def subscriptions(self) -> list[Subscription]:
+        """Each with its plugin's name: the bus lets wait what is for one that is put aside."""
+        asked = self._plugins.ask("subscriptions")
+        return [attrs.evolve(one, plugin=manifest.name) for manifest, listed in asked for one in listed]
+
+    def jobs(self) -> list[Job]:
+        """Those of an optional plugin stop while it is put aside."""
+        asked = self._plugins.ask("jobs")
+        return [one if manifest.required else self._job(manifest.name, one) for manifest, jobs in asked for one in jobs]
+
+    def _job(self, plugin: str, job: Job) -> Job:
+        guards = self._guards
+
+        async def once() -> None:
+            await lively(job.run(), SILENCE - 1)  # before the job's own guard, which would not say whose it is
+
+        async def run() -> None:
+            if guards.available(plugin):
+                await guards.call(plugin, f"job {job.name}", once)
+
+        return attrs.evolve(job, run=run)
+
+    def health_checks(self) -> list[HealthCheck]:
+        """Of who is put aside nothing is asked: it is down."""
+        asked = self._plugins.ask("health_checks")
+        checks = [(manifest, one) for manifest, listed in asked for one in listed]
+        return [one if manifest.required else self._check(manifest.name, one) for manifest, one in checks]
+
+    def _check(self, plugin: str, check: HealthCheck) -> HealthCheck:
+        async def ask() -> None:
+            if not self._guards.available(plugin):
+                raise PutAside(plugin)
+            await check.check()
+
+        return attrs.evolve(check, check=ask)
+
+    # -- lifespans
+
+    def lifespans(self) -> Iterator[tuple[str, AbstractAsyncContextManager[None]]]:
+        """By plugin, in dependency order; left in reverse, each with its background work."""
+        contexts = dict(self._named_lifespans())
+        for manifest in self._plugins.manifests:
+            yield manifest.name, self._serving(manifest, contexts.get(manifest.name))
+
+    def _named_lifespans(self) -> Iterator[tuple[str, AbstractAsyncContextManager[None]]]:
+        limit = self._kernel.settings.isolation.start
+        for manifest, declared in self._plugins.ask("lifespan"):
+            name = manifest.name
+            if manifest.required:
+                yield name, told_when_late(name, declared, limit)
+            else:
+                yield name, Lifespan(name, declared, self._renewed(name), self._guards, limit).opened()
+
+    def _renewed(self, name: str) -> Callable[[], AbstractAsyncContextManager[None]]:
+        def ask() -> AbstractAsyncContextManager[None]:
+            answer: AbstractAsyncContextManager[None] = self._plugins.anew(name, "lifespan")[0]
+            return answer
+
+        return ask
+
+    @asynccontextmanager
+    async def _serving(
+        self, manifest: Manifest, lifespan: AbstractAsyncContextManager[None] | None
+    ) -> AsyncIterator[None]:
+        try:
+            if lifespan is None:
+                yield
+            else:
+                async with lifespan:
+                    yield
+        finally:
+            await self.tasks[manifest.name].stop(1.0)
