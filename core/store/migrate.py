@@ -13,9 +13,11 @@ import asyncpg
 from core.store.connection import Connection, Dialler
 from core.store.schema import Applied, Migration, MigrationError, due, missing, read
 
-__all__ = ["UNREACHABLE", "Migration", "MigrationError", "applied_to", "apply", "behind", "plan", "read"]
+__all__ = ["UNREACHABLE", "Failed", "Migration", "MigrationError", "applied_to", "apply", "behind", "plan", "read"]
 
 Guard = Callable[[Connection, Sequence[Migration]], Awaitable[None]]
+Failed = Callable[[Connection, Migration, MigrationError], Awaitable[None]]
+"""Told of a migration that failed: raises, or lets the others go on without the rest of its owner's."""
 LOCK = 7_305_411_902
 """The advisory lock that the one migrator holds."""
 LOOK_AGAIN = 0.5
@@ -58,7 +60,12 @@ async def applied_to(connection: Connection) -> list[Applied]:
 
 
 async def apply(
-    dsn: str, migrations: Sequence[Migration], *, post: bool = True, guard: Guard | None = None
+    dsn: str,
+    migrations: Sequence[Migration],
+    *,
+    post: bool = True,
+    guard: Guard | None = None,
+    failed: Failed | None = None,
 ) -> list[Migration]:
     """Apply what is due, on a connection of its own; answers what was applied. Raises MigrationError.
 
@@ -72,9 +79,7 @@ async def apply(
         planned = _plan(await applied_to(connection), migrations, post=post)
         if guard is not None:
             await guard(connection, planned)
-        for migration in planned:
-            await _apply_one(connection, migration)
-    return planned
+        return await _apply_all(connection, planned, failed)
 
 
 async def plan(dsn: str, migrations: Sequence[Migration], *, post: bool) -> list[Migration]:
@@ -110,6 +115,24 @@ async def _alone(connection: Connection) -> None:
             log.info("another migrator is at work: waiting for it")
         told = True
         await asyncio.sleep(LOOK_AGAIN)
+
+
+async def _apply_all(connection: Connection, planned: Sequence[Migration], failed: Failed | None) -> list[Migration]:
+    done: list[Migration] = []
+    without: set[str] = set()
+    for migration in planned:
+        if migration.owner in without:
+            continue
+        try:
+            await _apply_one(connection, migration)
+        except MigrationError as error:
+            if failed is None:
+                raise
+            await failed(connection, migration, error)
+            without.add(migration.owner)
+        else:
+            done.append(migration)
+    return done
 
 
 async def _apply_one(connection: Connection, migration: Migration) -> None:
