@@ -24,6 +24,7 @@ setup(
         "cattrs~=26.2",
         "click~=8.5",
         "orjson~=3.13",
+        "packaging>=26.0",
         "pluggy~=1.7",
         "prometheus-async[aiohttp]~=26.1",
         "pyjwt[crypto]~=2.15",
