@@ -8,6 +8,7 @@ import orjson
 
 from core.agreement import Code, unaware
 from core.commands.shared import OnKernel, table
+from core.isolation.migrations import surviving
 from core.kernel import Kernel
 from core.presence_rows import LIVE, living
 from core.store import migrate
@@ -34,7 +35,8 @@ async def migrated(app: "App", *, only_plan: bool, post: bool, force: bool) -> N
         for file in await migrate.plan(dsn, app.migrations, post=post):
             click.echo(f"would apply {file} ({file.phase}, {file.mode})")
     else:
-        for file in await migrate.apply(dsn, app.migrations, post=post, guard=None if force else _nobody_unaware):
+        guard, failed = None if force else _nobody_unaware, surviving(app.kernel.guards)
+        for file in await migrate.apply(dsn, app.migrations, post=post, guard=guard, failed=failed):
             click.echo(f"applied {file}")
     later = await migrate.plan(dsn, app.migrations, post=True)
     if later and not only_plan:

@@ -19,6 +19,7 @@ import orjson
 
 from core.agreement import Code, disagreement
 from core.http.health import PROBE_EVERY, Health, HealthCheck
+from core.isolation.migrations import put_aside
 from core.kernel import Kernel
 from core.presence_rows import BEAT, JOIN, LEAVE, LIVE, LOOK, peer
 from core.store import migrate
@@ -58,6 +59,7 @@ class Presence:
         """`checks` are the plugins'."""
         self.me, self.code = uuid7(), code
         self._pool, self._redis, self._migrations = kernel.db.pool, kernel.redis, migrations
+        self._optional = kernel.guards.optional
         own = HealthCheck(name="postgres", check=self._look, vital=True, limit=kernel.settings.postgres.connect)
         redis = HealthCheck(name="redis", check=partial(kernel.redis.call, b"PING"), vital=True)
         self.health = Health([own, redis, *checks], code.version, self._elsewhere)
@@ -112,7 +114,8 @@ class Presence:
 
     async def _schema(self, connection: Connection) -> str:
         applied = await migrate.applied_to(connection)
-        self._rows, why = len(applied), unfit(applied, self._migrations)
+        aside = await put_aside(connection, self._optional)
+        self._rows, why = len(applied), unfit(applied, [one for one in self._migrations if one.owner not in aside])
         return f"schema: {why}" if why else ""
 
     async def _join(self, connection: Connection) -> str:

@@ -16,6 +16,7 @@ import uvloop
 
 from core import faultpoints
 from core.app import App
+from core.isolation.migrations import surviving
 from core.observe.logging import install
 from core.settings import Settings
 from core.store import migrate
@@ -68,7 +69,7 @@ async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool
     loop, stop = asyncio.get_running_loop(), stop_signals()
     sock = bind(settings.http.host, settings.http.port)
     if prepare:
-        await migrate.apply(app.db.pool.dsn, app.migrations)
+        await migrate.apply(app.db.pool.dsn, app.migrations, failed=surviving(app.kernel.guards))
     server = await app.listen(sock)
     starting = loop.create_task(_start(app, prepare=prepare, told=told), name="start")
     hopeless = loop.create_task(app.hopeless.wait(), name="hopeless")

@@ -4,11 +4,14 @@ import asyncio
 import logging
 import resource
 import sys
-import tracemalloc
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from core.isolation.culprit import Packages
 from core.isolation.guards import Guards
+
+if TYPE_CHECKING:
+    import tracemalloc
 
 EVERY = 2.0
 """Seconds between two looks at the process's size."""
@@ -47,8 +50,6 @@ class MemoryWatch:
         if now - self._base < self._settings.memory * MB:
             return
         grown, self._base = (now - self._base) // MB, now
-        if tracemalloc.is_tracing():  # somebody else is at it
-            return
         by_plugin, total = await self._traced()
         log.warning("the process grew by %d MB; while traced by %d KB: %s", grown, total // 1024, dict(by_plugin))
         for plugin, size in by_plugin.most_common(1):
@@ -61,18 +62,22 @@ class MemoryWatch:
 
     async def _traced(self) -> tuple[Counter[str], int]:
         """Bytes by plugin, and all, that were allocated while traced and are still held."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._settings.memory_sample
+        import tracemalloc  # noqa: PLC0415  the start has no use for it
+
+        if tracemalloc.is_tracing():  # somebody else is at it
+            return Counter(), 0
+        clock, enough = asyncio.get_running_loop().time, self._settings.memory * MB // 4
+        until = clock() + self._settings.memory_sample
         tracemalloc.start(FRAMES)
         try:
-            while loop.time() < until and tracemalloc.get_traced_memory()[0] < self._settings.memory * MB / 4:  # noqa: ASYNC110  nobody could tell
+            while clock() < until and tracemalloc.get_traced_memory()[0] < enough:  # noqa: ASYNC110  nobody could tell
                 await asyncio.sleep(STEP)
             snapshot = await asyncio.to_thread(tracemalloc.take_snapshot)
         finally:
             tracemalloc.stop()
         return await asyncio.to_thread(self._attributed, snapshot)
 
-    def _attributed(self, snapshot: tracemalloc.Snapshot) -> tuple[Counter[str], int]:
+    def _attributed(self, snapshot: "tracemalloc.Snapshot") -> tuple[Counter[str], int]:
         by_plugin: Counter[str] = Counter()
         total = 0
         for trace in snapshot.traces:

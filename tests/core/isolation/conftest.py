@@ -10,7 +10,7 @@ from core.isolation.guards import Guards
 from core.settings import IsolationSettings
 from tests.core.isolation.rogue.plugin import Rogue
 
-QUICK = IsolationSettings(stall=0.03, block=0.06, longest_block=0.5, tasks=20, memory=1, memory_sample=5, held=0.05)
+QUICK = IsolationSettings(stall=0.03, block=0.06, longest_block=0.5, tasks=20, memory=4, memory_sample=5, held=0.05)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_a_process_has_a_size() -> None:
 async def test_who_allocates_and_keeps_is_quarantined(packages: Packages, guards: Guards, heights: list[int]) -> None:
     watch, kept = MemoryWatch(packages, guards), list[Any]()
     growing = asyncio.get_running_loop().create_task(grow(kept))
-    heights[:] = [2 * MB]
+    heights[:] = [5 * MB]
     await watch.look()
     growing.cancel()
     assert "by which the process grew while watched are its own" in reason(guards)
