@@ -10,8 +10,9 @@ setup(
     version="0.1.0",
     description="One shop in one process: an asyncio kernel and five domains that plug into it",
     python_requires=">=3.11",
-    packages=find_namespace_packages(include=["core*", "plugins*", "config*"]),
-    package_data={"": ["*.sql", "*.toml", "*.html", "*.css", "*.js", "*.svg", "*.json", "py.typed"]},
+    # Payments are a package of their own: plugins/payment/pyproject.toml.
+    packages=find_namespace_packages(include=["core*", "plugins*", "config*"], exclude=["plugins.payment*"]),
+    package_data={"": ["*.sql", "*.toml", "*.html", "*.css", "*.js", "*.svg", "*.json", "*.tmpl", "py.typed"]},
     zip_safe=False,
     install_requires=[
         # Pinned exactly: the entry before the router leans on a few private names of this release (ADR 5).

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from asyncio.subprocess import Process
 
 from core.serve import bind, stop_signals
 from core.servers import serving_on
@@ -22,15 +23,21 @@ async def supervise(settings: Settings, replicas: int) -> int:
     stop = stop_signals()
     bind(settings.http.host, settings.http.port).close()  # else every replica would find out, again and again
     async with serving_on(settings) as ready:
-        env = os.environ | _urls(ready)
+        env = os.environ | urls(ready)
         await asyncio.gather(*(_keep(env, stop) for _ in range(replicas)))
     return 0
 
 
-def _urls(settings: Settings) -> dict[str, str]:
+def urls(settings: Settings) -> dict[str, str]:
     """What the children need to find the parent's servers."""
     given: dict[str, Secret | None] = {"DATABASE_URL": settings.postgres.url, "REDIS_URL": settings.redis.url}
     return {name: url.reveal() for name, url in given.items() if url is not None}
+
+
+async def child(env: dict[str, str]) -> Process:
+    """A replica in a process of its own, which ends with this one."""
+    command = (sys.executable, "-m", "core", "serve")
+    return await asyncio.create_subprocess_exec(*command, env=env, preexec_fn=bond(signal.SIGTERM))
 
 
 async def _keep(env: dict[str, str], stop: asyncio.Event) -> None:
@@ -39,9 +46,7 @@ async def _keep(env: dict[str, str], stop: asyncio.Event) -> None:
     stopping = asyncio.ensure_future(stop.wait())
     while not stop.is_set():
         began = clock()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "core", "serve", env=env, preexec_fn=bond(signal.SIGTERM)
-        )
+        process = await child(env)
         ended = asyncio.ensure_future(process.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():

@@ -44,7 +44,7 @@ class Schemas:
     def __init__(self, reserved: Mapping[str, Schema]) -> None:
         """`reserved`: components that are there already, by name."""
         self.components: dict[str, Schema] = dict(reserved)
-        self._owners: dict[str, tuple[type, bool]] = {}
+        self._names: dict[tuple[type, bool], str] = {}
 
     def answer(self, kind: object) -> Schema:
         """The schema of what is sent."""
@@ -106,14 +106,12 @@ class Schemas:
         raise TypeError(f"{kind!r} has no JSON Schema")
 
     def _component(self, cls: type, *, given: bool) -> Schema:
-        both = given and self._owners.get(cls.__name__) == (cls, False)
-        name = f"{cls.__name__}Input" if both else cls.__name__
+        known = self._names.get((cls, given))
+        name = known or self._free_name(cls, given=given)
         reference: Schema = {"$ref": f"#/components/schemas/{name}"}
-        if self._owners.get(name) == (cls, given):
+        if known:
             return reference
-        if name in self.components:
-            raise TypeError(f"{cls.__module__}.{cls.__qualname__}: another schema is called {name}")
-        self._owners[name] = (cls, given)
+        self._names[cls, given] = name
         schema = self.components[name] = {"type": "object"}  # known before its fields, which may lead back to it
         fields = self._fields(cls, given=given)
         if about := _doc(cls):
@@ -124,6 +122,16 @@ class Schemas:
         if given and (either := getattr(cls, "either", ())):
             schema["anyOf"] = [_there(camel(field)) for field in either]
         return reference
+
+    def _free_name(self, cls: type, *, given: bool) -> str:
+        """Its own name; where somebody else's class is called so, with that of its package or module before it."""
+        own = cls.__name__ + ("Input" if given and (cls, False) in self._names else "")
+        places = cls.__module__.split(".")
+        for before in ([], places[-2:-1], places):
+            name = "".join(word.capitalize() for place in before for word in place.split("_")) + own
+            if name not in self.components:
+                return name
+        raise TypeError(f"{cls.__module__}.{cls.__qualname__}: another schema is called {own}")
 
     def _fields(self, cls: type, *, given: bool) -> dict[str, tuple[Schema, bool]]:
         hints = get_type_hints(cls, include_extras=True)

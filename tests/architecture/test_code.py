@@ -13,7 +13,7 @@ CODE = [path for path in files("core", "plugins") if path.parts[:2] != ("core", 
 """What serves. The authors' harness asks the environment for its servers, and every table there is, as tests may."""
 SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP)\s")
 RUNS_SQL = {"fetch", "fetchrow", "fetchval", "execute", "executemany", "command"}
-ASKS_THE_ENVIRONMENT = {"core/cli.py", "core/supervisor.py"}
+ASKS_THE_ENVIRONMENT = {"core/cli.py", "core/supervisor.py", "core/reload.py"}
 """The program hands it to the settings and to its replicas; nobody else looks."""
 BOUND_TO_A_LOOP = {
     "create_pool",

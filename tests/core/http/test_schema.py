@@ -190,14 +190,25 @@ def test_a_class_that_is_answer_and_input_has_two_components() -> None:
     assert [*schemas.components] == ["Line", "LineInput"]
 
 
-def test_two_classes_of_one_name_are_an_error() -> None:
-    other = attrs.make_class("Line", {})
+def test_classes_of_one_name_are_told_apart_by_where_they_stand() -> None:
+    alike = [attrs.make_class("Line", {}) for _ in "ab"]
+    for cls, room in zip(alike, "ab", strict=True):
+        cls.__module__ = f"vurksha_notes.{room}"
     schemas = Schemas({})
     schemas.answer(Line)
+    assert schemas.answer(alike[0]) == {"$ref": "#/components/schemas/VurkshaNotesLine"}
+    assert schemas.answer(alike[1]) == {"$ref": "#/components/schemas/VurkshaNotesBLine"}
+    assert schemas.answer(alike[0]) == {"$ref": "#/components/schemas/VurkshaNotesLine"}
+    assert schemas.input(alike[0]) == {"$ref": "#/components/schemas/LineInput"}
+
+
+def test_two_classes_of_one_name_in_one_module_are_an_error() -> None:
+    first, second, third, fourth = (attrs.make_class("Line", {}) for _ in range(4))
+    schemas = Schemas({})
+    for one in (first, second, third):
+        schemas.answer(one)
     with pytest.raises(TypeError, match="another schema is called Line"):
-        schemas.answer(other)
-    with pytest.raises(TypeError, match="another schema is called Line"):
-        Schemas({"Line": {}}).input(Line)
+        schemas.answer(fourth)
 
 
 @pytest.mark.parametrize("kind", [bytes, dict[int, str], tuple[int, str], set[str]])
