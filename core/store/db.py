@@ -137,12 +137,17 @@ class Db:
 
         `emits` when it writes outbox rows, to wake the relay.
         """
+        rows = await self.commands(sql, *args, emits=emits)
+        return rows[0] if rows else None
+
+    async def commands(self, sql: LiteralString, *args: object, emits: bool = False) -> list[Row]:
+        """The same for several things at once, all of them done or none: a row for each."""
         left = TRIES
-        row: Row | None = None
+        rows: list[Row] = []
         while True:
             began = self._enter(self.writes)
             try:
-                row = await self._ask(PreparedStatement.fetchrow, sql, args, WRITE)
+                rows = await self._ask(PreparedStatement.fetch, sql, args, WRITE)
             except RolledBack as error:
                 self._unwritten(began, error)
                 left -= 1
@@ -156,7 +161,7 @@ class Db:
         self.writes.succeeded(began)
         if emits:
             self.on_events()
-        return row
+        return rows
 
     async def close(self) -> None:
         """Leave the server, and the standby."""

@@ -1,5 +1,7 @@
 """SQL of one-time codes: sending, using, the queue to the providers, the guard against misuse."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import attrs
@@ -17,17 +19,43 @@ class Message:
     expires_in: int
 
 
+class Attempt(NamedTuple):
+    """One code to be verified, and what becomes of it if it is right. In the order of VERIFY's columns."""
+
+    phone: str
+    fingerprint: bytes
+    user_id: UUID
+    session_id: UUID
+    token_hash: bytes
+    salt: bytes
+    device_id: str | None
+    device_name: str | None
+    device_type: str | None
+    address: str
+    user_agent: str
+    event_id: UUID
+    correlation_id: str
+
+
 # users.send_code: challenges_phone for the cool-down and the phone's limits, challenges_device, code_counters' key.
 SEND = """
 SELECT retry_in, queued FROM users.send_code(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 """
 
-# users.verify_code: challenges_live, challenges_phone, the accounts' unique phone, sessions_open.
+# One attempt after the other in one transaction, which keeps their locks to its end: so several leave out a phone that
+# another transaction holds, and only one alone waits for it. users.verify_code: challenges_live, challenges_phone, the
+# accounts' unique phone, sessions_open.
 VERIFY = """
-SELECT outcome, is_new, id, phone, name, email, profile_image_url, role, is_verified, created_at,
-    is_restored
-FROM users.verify_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+SELECT a.n, v.outcome, v.is_new, v.id, v.phone, v.name, v.email, v.profile_image_url, v.role, v.is_verified,
+    v.created_at, v.is_restored
+FROM unnest($8::text[], $9::bytea[], $10::uuid[], $11::uuid[], $12::bytea[], $13::bytea[], $14::text[], $15::text[],
+        $16::text[], $17::text[], $18::text[], $19::uuid[], $20::text[]) WITH ORDINALITY
+    AS a(phone, hmac, user_id, session, token, salt, device, device_name, device_type, address, agent, event,
+        correlation, n),
+    LATERAL users.verify_code(a.phone, $1, a.hmac, $2, $3, $4, a.user_id, a.session, a.token, a.salt, a.device,
+        a.device_name, a.device_type, a.address, a.agent, $5, $6, $7, a.event, a.correlation) v
+WHERE cardinality($8) = 1 OR pg_try_advisory_xact_lock(hashtextextended('users.phone:' || a.phone, 0))
 """
 
 # users.repeat_sign_in: challenges_phone, sessions_pkey, sessions_open, refresh_tokens_session.
@@ -86,11 +114,12 @@ class Codes:
         assert row is not None  # noqa: S101  a function with OUT parameters always answers one row
         return row
 
-    async def verify(self, *args: object) -> Row:
-        """Run users.verify_code; its arguments are named in the migration."""
-        row = await self._db.command(VERIFY, *args, emits=True)
-        assert row is not None  # noqa: S101  as above
-        return row
+    async def verify(self, attempts: Sequence[Attempt], *limits: object) -> list[Row | None]:
+        """Run users.verify_code for each; None for one of several whose phone is locked. `limits` are $1 to $7."""
+        answers: list[Row | None] = [None] * len(attempts)
+        for row in await self._db.commands(VERIFY, *limits, *zip(*attempts, strict=True), emits=True):
+            answers[row["n"] - 1] = row
+        return answers
 
     async def repeat(self, *args: object) -> Row | None:
         """Run users.repeat_sign_in; its arguments are named in the migration."""

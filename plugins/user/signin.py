@@ -1,6 +1,6 @@
 """Signing in: a code is sent to a phone, the code used once makes an account and a session (RELIABILITY 4.5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from core.auth import TokenIssuer
@@ -8,8 +8,9 @@ from core.context import cause
 from core.errors import RATE_LIMITED, Problem
 from core.store.db import Refused, Row
 from core.types import uuid7
-from plugins.user.code_queries import Codes
+from plugins.user.code_queries import Attempt, Codes
 from plugins.user.codes import CodeBook, new_code
+from plugins.user.group_commit import GroupCommit
 from plugins.user.models import PURPOSE_LOGIN, Device, SignedIn, TokenPair, address_key, phone_prefix
 from plugins.user.ports import OTP_EXPIRED, OTP_INVALID
 from plugins.user.queries import account
@@ -22,7 +23,10 @@ GRACE = 120
 
 
 class SignIn:
-    """Two calls, each one SQL function: one round trip, one transaction. Phones are in the normal form."""
+    """Two calls, each one SQL function in one round trip. Codes that come together are verified in one transaction.
+
+    Phones are in the normal form.
+    """
 
     def __init__(
         self, codes: Codes, book: CodeBook, settings: UserSettings, tokens: TokenIssuer, poke: Callable[[], None]
@@ -40,8 +44,15 @@ class SignIn:
             settings.sends_per_day,
             settings.strict_divisor,
         )
-        self._verify_limits = settings.code_attempts, settings.code_failures_per_hour, settings.code_failures_per_day
-        self._session_limits = settings.refresh_idle_days, settings.refresh_absolute_days, settings.max_sessions
+        self._verify_limits = (
+            settings.code_attempts,
+            settings.code_failures_per_hour,
+            settings.code_failures_per_day,
+            settings.refresh_idle_days,
+            settings.refresh_absolute_days,
+            settings.max_sessions,
+        )
+        self._attempts = GroupCommit(self._verify)
         self.code_lifetime = settings.code_lifetime
 
     async def send(self, phone: str, device: Device, client: str) -> int:
@@ -79,30 +90,31 @@ class SignIn:
         """
         fingerprint, session_id, salt = self._book.fingerprint(phone, PURPOSE_LOGIN, code), uuid7(), new_salt()
         refresh = self._first_token(session_id, salt)
-        row = await self._codes.verify(
-            phone,
-            PURPOSE_LOGIN,
-            fingerprint,
-            *self._verify_limits,
-            uuid7(),
-            session_id,
-            refresh.hash,
-            salt,
-            device.id,
-            device.name,
-            device.kind,
-            client,
-            agent[:MAX_AGENT],
-            *self._session_limits,
-            uuid7(),
-            cause.get().correlation_id,
+        attempt = Attempt(
+            phone=phone,
+            fingerprint=fingerprint,
+            user_id=uuid7(),
+            session_id=session_id,
+            token_hash=refresh.hash,
+            salt=salt,
+            device_id=device.id,
+            device_name=device.name,
+            device_type=device.kind,
+            address=client,
+            user_agent=agent[:MAX_AGENT].encode(errors="replace").decode(),  # a header's bytes need not be UTF-8
+            event_id=uuid7(),
+            correlation_id=cause.get().correlation_id,
         )
+        row = await self._attempts.ask(attempt)
         if row["outcome"] == "OK":
             return self._signed_in(row, session_id, refresh, is_restored=row["is_restored"])
         again = await self._again(phone, fingerprint, device) if row["outcome"] == "EXPIRED" and device.id else None
         if again is None:
             raise Problem(OTP_EXPIRED if row["outcome"] == "EXPIRED" else OTP_INVALID)
         return again
+
+    async def _verify(self, attempts: Sequence[Attempt]) -> Sequence[Row | None]:
+        return await self._codes.verify(attempts, PURPOSE_LOGIN, *self._verify_limits)
 
     async def _again(self, phone: str, fingerprint: bytes, device: Device) -> SignedIn | None:
         """The sign-in that this is a repeat of, if it is one."""

@@ -161,6 +161,17 @@ async def test_a_command_that_emits_wakes_the_relay(kernel_db: Db, admin: Admin)
     assert woken == [1]
 
 
+async def test_several_commands_in_one_are_all_done_or_none(kernel_db: Db, admin: Admin) -> None:
+    woken: list[int] = []
+    kernel_db.on_events = lambda: woken.append(1)
+    insert = "INSERT INTO things SELECT id, 'a' FROM unnest($1::integer[]) t(id) RETURNING id"
+    assert [row["id"] for row in await kernel_db.commands(insert, [9, 10], emits=True)] == [9, 10]
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await kernel_db.commands(insert, [11, 10], emits=True)
+    assert await admin.fetchval("SELECT count(*) FROM things WHERE id > 8") == 2
+    assert woken == [1]
+
+
 async def test_a_wrong_statement_is_a_fault_of_ours_and_not_of_the_database(kernel_db: Db) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         await kernel_db.fetch("SELECT * FROM nothing_like_it")
