@@ -6,16 +6,16 @@ from core.store.db import Tx
 from core.types import rupees
 from plugins.order.models import Order
 from plugins.order.ports import OrderCancelled, OrderConfirmed, OrderDelivered, OrderShipped, RefundDue
-from plugins.order.states import Status
+from plugins.order.standing import Status
 
 
 def refund_due(order: Order, payment_id: UUID, reason: str) -> RefundDue:
-    """Money is held for an order that will not be delivered."""
+    """Money is held for an order that will not be delivered: what was not refunded before."""
     return RefundDue(
         order_id=order.id,
         order_number=order.number,
         user_id=order.user_id,
-        amount=rupees(order.bill.total),
+        amount=rupees(order.bill.total - order.refunded),
         payment_id=payment_id,
         reason=reason,
     )

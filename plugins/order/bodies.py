@@ -10,7 +10,8 @@ from core.errors import FieldError, Invalid
 from core.http.fields import ManyOf, Moment, Number, OneOf, Schema, Text, Whole
 from core.types import INDIA
 from plugins.order.models import MAX_QUANTITY, Address, DoorInstructions
-from plugins.order.states import METHOD_NAMES, WORDS, Method
+from plugins.order.standing import Method
+from plugins.order.states import METHOD_NAMES, WORDS
 
 Pin = Annotated[str, Text(pattern=r"\d{6}", hint="must be a six-digit pin code")]
 Note = Annotated[str, Text(max=500)]

@@ -9,7 +9,7 @@ import orjson
 
 from core.convert import wire
 from core.events.model import Event
-from core.types import rupees
+from core.types import Paise, rupees
 from plugins.order.models import Address, DoorInstructions, Draft, Entry, Order
 from plugins.order.placing_queries import Prepared
 from plugins.order.ports import OrderCreated, OrderedItem, PaymentInitiated
@@ -61,6 +61,8 @@ def _unnumbered(user_id: UUID, draft: Draft) -> Order:
         delivered_at=None,
         cancelled_at=None,
         timeline=[Entry(event="order_created", status=draft.state.status, at=NEVER, notes=None)],
+        refunded=Paise(0),
+        refunds=(),
     )
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 import attrs
 
 from core.types import Paise
-from plugins.order.states import State, Status
+from plugins.order.contributions import Charge, Explained, Item, Phase
+from plugins.order.standing import State, Status
 
 MAX_QUANTITY = 99
 """Pieces of one product in one order; the app's own limit (CONTRACT B.5)."""
@@ -25,42 +26,55 @@ class OrderSettings:
     schedule_days: int = 30
 
 
-@attrs.frozen(kw_only=True)
-class Item:
-    """One line of an order, as it was when placed."""
-
-    product_id: UUID
-    name: str
-    image: str
-    unit: str
-    unit_price: Paise
-    quantity: int
-
-    @property
-    def total(self) -> Paise:
-        """Of the line."""
-        return Paise(self.unit_price * self.quantity)
+GOODS, DELIVERY, DISCOUNT = "goods", "delivery", "discount"
+"""Codes of the lines that the order domain itself explains."""
 
 
 @attrs.frozen(kw_only=True)
 class Bill:
-    """What an order costs."""
+    """What an order costs: the sum of its explained lines."""
 
-    subtotal: Paise
-    delivery_fee: Paise
-    discount: Paise
+    charges: tuple[Explained, ...]
+
+    @classmethod
+    def of(cls, *, subtotal: Paise, delivery_fee: Paise, discount: Paise) -> "Bill":
+        """Of an order from the time before lines were explained."""
+        lines = (
+            (Phase.BASE, GOODS, "Items", subtotal),
+            (Phase.FEE, DELIVERY, "Delivery", delivery_fee),
+            (Phase.DISCOUNT, DISCOUNT, "Discount", Paise(-discount)),
+        )
+        return cls(
+            charges=tuple(
+                Explained(phase=phase, plugin="order", charge=Charge(code=code, label=label, amount=amount))
+                for phase, code, label, amount in lines
+                if amount or phase is Phase.BASE
+            )
+        )
+
+    def sum_of(self, phase: Phase) -> Paise:
+        """What one phase comes to."""
+        return Paise(sum(one.charge.amount for one in self.charges if one.phase is phase))
+
+    @property
+    def subtotal(self) -> Paise:
+        """The goods."""
+        return self.sum_of(Phase.BASE)
+
+    @property
+    def delivery_fee(self) -> Paise:
+        """Delivery and every other fee: the app knows one."""
+        return self.sum_of(Phase.FEE)
+
+    @property
+    def discount(self) -> Paise:
+        """What was taken off, as the app has it: not below zero."""
+        return Paise(-self.sum_of(Phase.DISCOUNT))
 
     @property
     def total(self) -> Paise:
         """What the customer pays."""
-        return Paise(self.subtotal + self.delivery_fee - self.discount)
-
-
-def price(items: Iterable[Item], terms: OrderSettings) -> Bill:
-    """The bill of these lines: delivery is free from an amount on."""
-    subtotal = Paise(sum(item.total for item in items))
-    fee = 0 if subtotal >= terms.free_delivery_paise else terms.delivery_fee_paise
-    return Bill(subtotal=subtotal, delivery_fee=Paise(fee), discount=Paise(0))
+        return Paise(sum(one.charge.amount for one in self.charges))
 
 
 def merge(lines: Iterable[tuple[UUID, int]]) -> dict[UUID, int]:
@@ -132,6 +146,17 @@ class Entry:
 
 
 @attrs.frozen(kw_only=True)
+class Refund:
+    """Money that went back. `lines`: product, pieces and amount of what it was for; none for the order as a whole."""
+
+    id: str
+    amount: Paise
+    lines: Sequence[tuple[UUID, int, Paise]]
+    reason: str | None
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
 class Order:
     """An order with all that answers show."""
 
@@ -155,3 +180,5 @@ class Order:
     delivered_at: datetime | None
     cancelled_at: datetime | None
     timeline: Sequence[Entry]
+    refunded: Paise
+    refunds: Sequence[Refund]

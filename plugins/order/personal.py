@@ -5,14 +5,18 @@ from core.store.db import Tx
 from core.types import UserId
 from plugins.order.personal_queries import PersonalOrders
 from plugins.order.service import OrderService
-from plugins.order.states import OWNER_CANCELS
 
 REASON = "The account was deleted."
 CANCELLED_AT_ONCE = 20
 """Each takes locks of its own on stock."""
 BOOKS = "kept 8 years as the books of account (Companies Act 2013, s. 128; CGST Act 2017, s. 36)"
 
-REASONS = {"order.cancelled": ("reason",), "order.refund_due": ("reason",), "payment.failed": ("reason",)}
+REASONS = {
+    "order.cancelled": ("reason",),
+    "order.refund_due": ("reason",),
+    "payment.failed": ("reason",),
+    "payment.refunded": ("reason",),
+}
 HOLDINGS = (
     Holding(
         "orders.orders",
@@ -22,6 +26,7 @@ HOLDINGS = (
     ),
     Holding("orders.items", Fate.KEPT, f"what was sold at which price, {BOOKS}"),
     Holding("orders.payments", Fate.KEPT, f"what was paid how, {BOOKS}"),
+    Holding("orders.refunds", Fate.ANONYMISED, f"what went back for what, {BOOKS}; reasons go"),
     Holding("orders.events", Fate.ANONYMISED, f"moves by ids, {BOOKS}; notes go"),
 )
 
@@ -55,7 +60,7 @@ class PersonalOrderData:
 
     async def _cancelled(self, tx: Tx, user_id: UserId) -> bool:
         """Whether there was anything to cancel."""
-        found = await self._rows.cancellable(tx, user_id, [s.value for s in OWNER_CANCELS], CANCELLED_AT_ONCE)
+        found = await self._rows.cancellable(tx, user_id, sorted(self._orders.owner_cancels), CANCELLED_AT_ONCE)
         for order_id in found:
             await self._orders.cancel(tx, user_id, order_id, REASON)
         return bool(found)

@@ -8,11 +8,13 @@ from core.store.db import Tx
 NAMED_FROM = 5_000_000
 """Paise. From this value on an invoice to a consumer bears name and address (CGST Rules 2017, rule 46 (e) and (f))."""
 
-# orders_by_user; items_pkey, payments_by_order and events_by_order for each. Who of the staff moved it is not told.
+# orders_by_user; items_pkey, refunds_pkey, payments_by_order and events_by_order for each. Who of the staff moved it is
+# not told.
 COPY: LiteralString = """
 SELECT coalesce(json_agg(json_build_object('id', o.id, 'number', o.number, 'status', o.status,
     'paymentMethod', o.payment_method, 'paymentStatus', o.payment_status, 'subtotalPaise', o.subtotal_paise,
     'deliveryFeePaise', o.delivery_fee_paise, 'discountPaise', o.discount_paise, 'totalPaise', o.total_paise,
+    'taxPaise', o.tax_paise, 'roundingPaise', o.rounding_paise, 'charges', o.charges, 'refundedPaise', o.refunded_paise,
     'address', o.address, 'scheduledFor', o.scheduled_for, 'deliverySlot', o.delivery_slot, 'note', o.note,
     'trackingId', o.tracking_id, 'cancelReason', o.cancel_reason, 'createdAt', o.created_at,
     'deliveredAt', o.delivered_at, 'cancelledAt', o.cancelled_at,
@@ -22,14 +24,17 @@ SELECT coalesce(json_agg(json_build_object('id', o.id, 'number', o.number, 'stat
     'payments', (SELECT coalesce(json_agg(json_build_object('method', p.method, 'amountPaise', p.amount_paise,
                   'status', p.status, 'reference', p.gateway_payment_id, 'createdAt', p.created_at)), '[]')
               FROM orders.payments p WHERE p.order_id = o.id),
+    'refunds', (SELECT coalesce(json_agg(json_build_object('reference', r.refund_id, 'amountPaise', r.amount_paise,
+                  'lines', r.lines, 'reason', r.reason, 'refundedAt', r.refunded_at)), '[]')
+              FROM orders.refunds r WHERE r.order_id = o.id),
     'timeline', (SELECT json_agg(json_build_object('event', e.event_type, 'status', e.new_status, 'by', e.actor_type,
                   'notes', e.notes, 'at', e.created_at) ORDER BY e.id)
               FROM orders.events e WHERE e.order_id = o.id)) ORDER BY o.created_at), '[]')::text
 FROM orders.orders o WHERE o.user_id = $1
 """
 
-# orders_by_user; events_by_order for the timeline. City, state and pin code stay: they are the place of supply, which
-# every invoice bears. $3: also those that are still on their way.
+# orders_by_user; events_by_order and refunds_pkey for what was said. City, state and pin code stay: they are the place
+# of supply, which every invoice bears. $3: also those that are still on their way.
 ANONYMISE: LiteralString = """
 WITH part AS (
     SELECT o.id FROM orders.orders o
@@ -38,6 +43,8 @@ WITH part AS (
 ), timeline AS (
     UPDATE orders.events e SET notes = NULL, metadata = NULL FROM part
     WHERE e.order_id = part.id AND (e.notes IS NOT NULL OR e.metadata IS NOT NULL)
+), refunded AS (
+    UPDATE orders.refunds r SET reason = NULL FROM part WHERE r.order_id = part.id AND r.reason IS NOT NULL
 )
 UPDATE orders.orders o SET erased_at = clock_timestamp(), note = NULL, cancel_reason = NULL,
     address = o.address || '{"phoneNumber": "", "type": "other", "latitude": null, "longitude": null,

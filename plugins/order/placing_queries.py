@@ -7,12 +7,13 @@ from uuid import UUID
 
 import attrs
 
-from core.convert import wire
+from core.convert import dump_json, wire
 from core.events.model import Event
 from core.events.record import encode
 from core.http.routing import Operation
 from core.store.db import Db
-from plugins.order.models import Draft, OrderSettings
+from plugins.order.contributions import Phase
+from plugins.order.models import Bill, Draft, OrderSettings
 
 
 @attrs.frozen(kw_only=True)
@@ -42,13 +43,13 @@ class Placements:
     PLACE: LiteralString = """
         SELECT p.was_replayed, p.answer_status, p.answer_body, p.stock_levels FROM orders.place(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-            $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36) p"""
+            $24, $25, $26, $27, $28, $29, $30, $31, $32, $33) p"""
 
     async def place(
         self, db: Db, operation: Operation, session_id: UUID, prepared: Prepared, terms: OrderSettings
     ) -> Placed:
-        """One round trip, one commit. Raises Refused; its reasons stand beside the function in 0001_orders.sql."""
-        draft, bill = prepared.draft, prepared.draft.bill
+        """One round trip, one commit. Raises Refused; its reasons stand beside the function in 0003_bills.sql."""
+        draft = prepared.draft
         # Products are locked in the order of their ids, so that two orders never wait for each other.
         lines = sorted(enumerate(draft.items), key=lambda line: line[1].product_id)
         products = [item.product_id for _, item in lines]
@@ -77,10 +78,7 @@ class Placements:
             [item.name for _, item in lines],
             [item.image for _, item in lines],
             [item.unit for _, item in lines],
-            bill.subtotal,
-            bill.delivery_fee,
-            bill.discount,
-            bill.total,
+            _encoded(draft.bill),
             *encode(prepared.events),
             prepared.mark,
             prepared.answer.decode(),
@@ -107,3 +105,28 @@ class Placements:
         if row is None or row["answer_body"] is None:
             return None
         return Placed(replayed=True, status=row["answer_status"], body=row["answer_body"].encode(), levels={})
+
+
+def _encoded(bill: Bill) -> str:
+    """The bill as orders.place takes it: its sums, and its lines as they are stored."""
+    sums = {
+        "subtotal": bill.subtotal,
+        "deliveryFee": bill.delivery_fee,
+        "discount": bill.discount,
+        "tax": bill.sum_of(Phase.TAX),
+        "rounding": bill.sum_of(Phase.ROUNDING),
+        "total": bill.total,
+        "charges": [
+            {
+                "phase": one.phase.value,
+                "plugin": one.plugin,
+                "code": one.charge.code,
+                "label": one.charge.label,
+                "amount": one.charge.amount,
+                "productId": one.charge.product_id,
+                "coupon": one.charge.coupon,
+            }
+            for one in bill.charges
+        ],
+    }
+    return dump_json(sums).decode()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from core.events.subscription import Subscription
+from core.extensions import Extends
 from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
@@ -17,9 +18,15 @@ from plugins.cart.ports import CARTS
 from plugins.order import commands as order_commands
 from plugins.order import routes as order_routes
 from plugins.order import subscribers as order_subscribers
+from plugins.order.builtin import BuiltIn
+from plugins.order.buying import Buying
+from plugins.order.checking import Checks
 from plugins.order.models import OrderSettings
+from plugins.order.moves import Moves
 from plugins.order.personal import PersonalOrderData
 from plugins.order.placing import Placing
+from plugins.order.ports import ORDERS
+from plugins.order.pricing import Pricing
 from plugins.order.service import OrderService
 from plugins.product.ports import CATALOG
 from plugins.user.ports import ADDRESSES
@@ -45,23 +52,39 @@ class OrderPlugin:
 
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
-        """Nobody calls orders; who cares listens to their events."""
+        """Orders for those who move money or goods; who only cares listens to their events."""
         self._kernel = kernel
-        catalog = kernel.services.get(CATALOG)
+        catalog, terms, guards = kernel.services.get(CATALOG), kernel.section(OrderSettings), kernel.guards
         self._carts = kernel.services.get(CARTS)
-        self._orders = OrderService(db=kernel.db, catalog=catalog)
-        self._placing = Placing(
+        self._built_in = BuiltIn(terms, kernel.extensions, guards)
+        self._moves = Moves(kernel.extensions, guards)
+        self._orders = OrderService(db=kernel.db, catalog=catalog, machine=self._moves.machine)
+        buying = Buying(
             db=kernel.db,
             catalog=catalog,
             carts=self._carts,
             addresses=kernel.services.get(ADDRESSES),
-            terms=kernel.section(OrderSettings),
+            pricing=Pricing(kernel.extensions, guards),
         )
-        return ()
+        self._placing = Placing(
+            db=kernel.db,
+            catalog=catalog,
+            carts=self._carts,
+            buying=buying,
+            checks=Checks(kernel.extensions, guards),
+            terms=terms,
+        )
+        return (Provided(ORDERS, self._orders),)
+
+    @hookimpl
+    def extends(self) -> Sequence[Extends[Any]]:
+        """Delivery fee, minimum order, the moves of orders and cash on delivery, as any plugin would."""
+        return self._built_in.declared()
 
     @hookimpl
     def routes(self) -> Sequence[Route]:
-        """See routes.py."""
+        """See routes.py. By now every move of orders is contributed, so they are proved here."""
+        self._moves.prove()
         return order_routes.routes(self._orders, self._placing)
 
     @hookimpl

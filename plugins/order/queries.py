@@ -1,32 +1,35 @@
 """SQL of the order domain, each constant beside the method that runs it."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
 import attrs
-import orjson
 
-from core.convert import wire
-from core.store.db import Db, Row, Tx
-from core.types import Paise
-from plugins.order.models import Address, Bill, Entry, Item, Order
-from plugins.order.states import Method, Payment, State, Status
+from core.store.db import Db, Tx
+from core.types import UserId
+from plugins.order.models import Order
+from plugins.order.rows import order_of, summary_of
+from plugins.order.standing import OrderSummary, State, Status
 
 COLUMNS: LiteralString = """
     o.id, o.user_id, o.number, o.status, o.payment_method, o.payment_status, o.subtotal_paise, o.delivery_fee_paise,
     o.discount_paise, o.address, o.scheduled_for, o.estimated_delivery, o.delivery_slot, o.note, o.tracking_id,
     o.delivery_partner_id, o.cancel_reason, o.created_at, o.confirmed_at, o.shipped_at, o.delivered_at,
-    o.cancelled_at"""
-# Primary key items_pkey; index events_by_order. Run for the rows of one page only: they stand above its LIMIT.
+    o.cancelled_at, o.charges, o.refunded_paise"""
+# Primary keys items_pkey and refunds_pkey; index events_by_order. Run for the rows of one page only: they stand above
+# its LIMIT.
 PARTS: LiteralString = """
     (SELECT json_agg(json_build_array(i.product_id, i.name, i.image, i.unit, i.unit_price_paise, i.quantity)
                      ORDER BY i.position)
      FROM orders.items i WHERE i.order_id = o.id) AS items,
     (SELECT json_agg(json_build_array(t.event_type, t.new_status, orders.stamp(t.created_at), t.notes))
      FROM (SELECT e.event_type, e.new_status, e.created_at, e.notes FROM orders.events e WHERE e.order_id = o.id
-           ORDER BY e.id DESC LIMIT 10) t) AS timeline"""
+           ORDER BY e.id DESC LIMIT 10) t) AS timeline,
+    CASE WHEN o.refunded_paise > 0 THEN
+        (SELECT json_agg(json_build_array(r.refund_id, r.amount_paise, r.lines, r.reason, orders.stamp(r.refunded_at))
+                         ORDER BY r.refunded_at, r.refund_id)
+         FROM orders.refunds r WHERE r.order_id = o.id) END AS refunds"""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,15 +42,6 @@ class Change:
     notes: str | None = None
     tracking_id: str | None = None
     delivery_partner_id: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class PaymentRow:
-    """An online payment with the order that it is for."""
-
-    id: UUID
-    amount: Paise
-    status: Payment
 
 
 class Orders:
@@ -66,7 +60,20 @@ class Orders:
     async def find(self, source: Tx | Db, order_id: UUID, owner: UUID | None = None) -> Order | None:
         """One order; with `owner`, only if it is theirs."""
         row = await source.fetchrow(self.FIND, order_id, owner)
-        return None if row is None else _order(row)
+        return None if row is None else order_of(row)
+
+    # Primary keys orders_pkey and items_pkey.
+    SUMMARY = """
+        SELECT o.id, o.user_id, o.number, o.status, o.payment_method, o.payment_status, o.total_paise, o.subtotal_paise,
+               o.discount_paise, o.refunded_paise,
+               (SELECT json_agg(json_build_array(i.product_id, i.quantity, i.unit_price_paise * i.quantity)
+                                ORDER BY i.position) FROM orders.items i WHERE i.order_id = o.id) AS lines
+        FROM orders.orders o WHERE o.id = $1 AND ($2::uuid IS NULL OR o.user_id = $2)"""
+
+    async def summary(self, source: Tx | Db, order_id: UUID, owner: UserId | None = None) -> OrderSummary | None:
+        """Port `Orders`."""
+        row = await source.fetchrow(self.SUMMARY, order_id, owner)
+        return None if row is None else summary_of(row)
 
     # Primary key orders_pkey. The row stays locked until the commit; its payment and stock are changed under this lock.
     LOCK = "SELECT true FROM orders.orders o WHERE o.id = $1 AND ($2::uuid IS NULL OR o.user_id = $2) FOR UPDATE"
@@ -100,7 +107,7 @@ class Orders:
         """A page of a customer's orders, newest first, and how many there are. One round trip, two past the end."""
         rows = await db.fetch(self.OF_USER, user_id, list(statuses), limit, offset)
         if rows or not offset:
-            return [_order(row) for row in rows], rows[0]["total"] if rows else 0
+            return [order_of(row) for row in rows], rows[0]["total"] if rows else 0
         return [], await db.fetchval(self.COUNT_OF_USER, user_id, list(statuses))
 
     # Index orders_by_time: it gives the order, so that a page costs its own rows whatever the statuses are.
@@ -122,7 +129,7 @@ class Orders:
     async def of_all(self, db: Db, statuses: Sequence[Status], *, limit: int, offset: int) -> tuple[list[Order], int]:
         """A page of everybody's orders, newest first, and how many there are. Two round trips."""
         rows = await db.fetch(self.OF_ALL, list(statuses), limit, offset)
-        return [_order(row) for row in rows], await db.fetchval(self.COUNT_OF_ALL, list(statuses))
+        return [order_of(row) for row in rows], await db.fetchval(self.COUNT_OF_ALL, list(statuses))
 
     # Primary key orders_pkey. The guard repeats the state machine: a move from another state touches no row. An entry
     # that leaves the status as it is leaves times and reason as they are.
@@ -179,89 +186,3 @@ class Orders:
     async def prepare_numbers(self, db: Db) -> None:
         """Make the sequences of this year and the next."""
         await db.command(self.PREPARE_NUMBERS)
-
-
-class Payments:
-    """Online payments. Changed only while their order is locked."""
-
-    # Primary key payments_pkey.
-    FIND = "SELECT p.id, p.amount_paise, p.status FROM orders.payments p WHERE p.id = $1 AND p.order_id = $2"
-
-    async def find(self, tx: Tx, payment_id: UUID, order_id: UUID) -> PaymentRow | None:
-        """A payment of this very order."""
-        row = await tx.fetchrow(self.FIND, payment_id, order_id)
-        if row is None:
-            return None
-        return PaymentRow(id=row["id"], amount=Paise(row["amount_paise"]), status=Payment(row["status"]))
-
-    # Index payments_by_order.
-    PAID = "SELECT p.id FROM orders.payments p WHERE p.order_id = $1 AND p.status = 'COMPLETED' ORDER BY p.id LIMIT 1"
-
-    async def paid(self, tx: Tx, order_id: UUID) -> UUID | None:
-        """The payment that paid an order."""
-        found: UUID | None = await tx.fetchval(self.PAID, order_id)
-        return found
-
-    # Primary key payments_pkey.
-    COMPLETE = """
-        UPDATE orders.payments p SET status = 'COMPLETED', gateway_payment_id = $2, completed_at = $3
-        WHERE p.id = $1 AND p.status IN ('PENDING', 'PROCESSING', 'FAILED')"""
-
-    async def complete(self, tx: Tx, payment_id: UUID, transaction_id: str, at: datetime) -> bool:
-        """The money arrived; False when that was known."""
-        return await tx.execute(self.COMPLETE, payment_id, transaction_id, at) == 1
-
-    # Primary key payments_pkey.
-    FAIL = """
-        UPDATE orders.payments p SET status = 'FAILED', failure_reason = $2
-        WHERE p.id = $1 AND p.status IN ('PENDING', 'PROCESSING')"""
-
-    async def fail(self, tx: Tx, payment_id: UUID, reason: str) -> bool:
-        """The provider refused; False when that is no news."""
-        return await tx.execute(self.FAIL, payment_id, reason) == 1
-
-    # Primary key payments_pkey.
-    REFUND = """
-        UPDATE orders.payments p SET status = $2
-        WHERE p.id = $1 AND p.status IN ('COMPLETED', 'PARTIALLY_REFUNDED')"""
-
-    async def refund(self, tx: Tx, payment_id: UUID, to: Payment) -> bool:
-        """Money went back; False when none had arrived."""
-        return await tx.execute(self.REFUND, payment_id, to) == 1
-
-
-def _order(row: Row) -> Order:
-    return Order(
-        id=row["id"],
-        user_id=row["user_id"],
-        number=row["number"],
-        state=State(Status(row["status"]), Method(row["payment_method"]), Payment(row["payment_status"])),
-        bill=Bill(
-            subtotal=Paise(row["subtotal_paise"]),
-            delivery_fee=Paise(row["delivery_fee_paise"]),
-            discount=Paise(row["discount_paise"]),
-        ),
-        items=[
-            Item(
-                product_id=UUID(product), name=name, image=image, unit=unit, unit_price=Paise(price), quantity=quantity
-            )
-            for product, name, image, unit, price, quantity in orjson.loads(row["items"])
-        ],
-        address=wire.structure(orjson.loads(row["address"]), Address),
-        scheduled_for=row["scheduled_for"],
-        estimated_delivery=row["estimated_delivery"],
-        delivery_slot=row["delivery_slot"],
-        note=row["note"],
-        tracking_id=row["tracking_id"],
-        delivery_partner_id=row["delivery_partner_id"],
-        cancel_reason=row["cancel_reason"],
-        created_at=row["created_at"],
-        confirmed_at=row["confirmed_at"],
-        shipped_at=row["shipped_at"],
-        delivered_at=row["delivered_at"],
-        cancelled_at=row["cancelled_at"],
-        timeline=[
-            Entry(event=event, status=Status(status), at=datetime.fromisoformat(at), notes=notes)
-            for event, status, at, notes in orjson.loads(row["timeline"])
-        ],
-    )

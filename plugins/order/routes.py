@@ -9,7 +9,14 @@ from core.resilience.rank import Rank
 from core.types import UserId
 from plugins.order.bodies import CancelOrderBody, MoveOrderBody, OrderListQuery, PlaceOrderBody
 from plugins.order.placing import Placing
-from plugins.order.ports import CANNOT_CANCEL, CANNOT_MOVE, CART_EMPTY, COUPON_INVALID, MINIMUM_NOT_MET
+from plugins.order.ports import (
+    CANNOT_CANCEL,
+    CANNOT_MOVE,
+    CART_EMPTY,
+    COUPON_INVALID,
+    METHOD_NOT_OFFERED,
+    MINIMUM_NOT_MET,
+)
 from plugins.order.service import Move, OrderService
 from plugins.order.views import OneOrder, OrderPage, OrderView
 from plugins.product.ports import INSUFFICIENT_STOCK, PRICES_MOVED
@@ -85,6 +92,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
                 CART_EMPTY,
                 MINIMUM_NOT_MET,
                 COUPON_INVALID,
+                METHOD_NOT_OFFERED,
                 PRICES_MOVED,
             ),
             rank=Rank.VITAL,

@@ -1,7 +1,7 @@
 """What happens to orders once they are placed: reading, cancelling, the shop's moves, payments, expiry."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import attrs
@@ -10,27 +10,21 @@ from core import audit
 from core.auth import Principal
 from core.errors import NOT_FOUND, Problem, not_found
 from core.store.db import Db, Tx
-from core.types import Paise, UserId
+from core.types import UserId
 from plugins.order.announcing import announce, refund_due
 from plugins.order.models import Order
-from plugins.order.ports import CANNOT_CANCEL, CANNOT_MOVE, PaymentCompleted, PaymentFailed, PaymentRefunded
-from plugins.order.queries import Change, Orders, Payments
-from plugins.order.states import (
-    MOVES,
-    OWNER_CANCELS,
-    NotAllowed,
-    Payment,
-    State,
-    Status,
-    advance,
-    meanings,
-    pay,
-    target,
-)
+from plugins.order.money_queries import Payments
+from plugins.order.ports import CANNOT_CANCEL, CANNOT_MOVE, PaymentCompleted, PaymentFailed
+from plugins.order.queries import Change, Orders
+from plugins.order.refunding import Refunding, paise_of
+from plugins.order.standing import Actor, OrderSummary, Payment, State, Status
+from plugins.order.states import meanings, target
+from plugins.order.transitions import Machine, NotAllowed
 from plugins.product.ports import ORDER_CANCELLED, Catalog, ProductId
 
 log = logging.getLogger(__name__)
 
+BUILT_IN = Machine()
 EXPIRED = "payment not received"
 SWEEP = 100
 """Orders that one run of the sweep closes at most; the next run goes on."""
@@ -58,9 +52,11 @@ class Move:
 class OrderService:
     """Every change locks the order's row, then its payment or stock, and is guarded by the state it was read in."""
 
-    def __init__(self, *, db: Db, catalog: Catalog) -> None:
-        self._db, self._catalog = db, catalog
+    def __init__(self, *, db: Db, catalog: Catalog, machine: Callable[[], Machine] = lambda: BUILT_IN) -> None:
+        """`machine` answers the state machine with the moves that plugins contribute."""
+        self._db, self._catalog, self._machine = db, catalog, machine
         self._orders, self._payments = Orders(), Payments()
+        self.refunds = Refunding(machine)
 
     async def find(self, order_id: UUID, owner: UserId | None = None) -> Order:
         """One order; with `owner`, another's is not found."""
@@ -68,6 +64,15 @@ class OrderService:
         if order is None:
             raise not_found("Order")
         return order
+
+    async def summary(self, source: Tx | Db, order_id: UUID, owner: UserId | None = None) -> OrderSummary | None:
+        """Port `Orders`."""
+        return await self._orders.summary(source, order_id, owner)
+
+    @property
+    def owner_cancels(self) -> frozenset[Status]:
+        """From here the customer may cancel; the shop may for longer."""
+        return self._machine().starts(Status.CANCELLED, Actor.CUSTOMER)
 
     async def page(
         self, *, owner: UserId | None, word: str | None, page: int, limit: int
@@ -84,7 +89,7 @@ class OrderService:
         order = await self._locked(tx, order_id, owner)
         if order.state.status is Status.CANCELLED:
             return order
-        if order.state.status not in OWNER_CANCELS:
+        if order.state.status not in self.owner_cancels:
             raise Problem(CANNOT_CANCEL, details={"status": order.state.status.value})
         return await self._close(tx, order, Change(event="order_cancelled", actor="user", actor_id=owner, notes=reason))
 
@@ -105,7 +110,7 @@ class OrderService:
             tracking_id=move.tracking_id,
             delivery_partner_id=move.delivery_partner_id,
         )
-        if to is Status.CANCELLED and to in MOVES[order.state.status]:
+        if to is Status.CANCELLED and to in self._machine().moves(order.state.status):
             moved = await self._close(tx, order, change)
         else:
             moved = await self._advance(tx, order, to, change)
@@ -132,13 +137,13 @@ class OrderService:
         if order is None or row is None:
             log.error("payment for an order that is not known", extra={"payment_id": str(event.payment_id)})
             return
-        if _paise(event.amount) != row.amount:
+        if paise_of(event.amount) != row.amount:
             log.error("payment of another amount than asked", extra={"payment_id": str(row.id)})
             await self._note(tx, order, order.state, "payment_mismatch")
             return
         if not await self._payments.complete(tx, row.id, event.transaction_id, event.completed_at):
             return
-        after = pay(order.state, Payment.COMPLETED)
+        after = self._machine().pay(order.state, Payment.COMPLETED)
         if after.status is order.state.status:
             await self._note(tx, order, after, "payment_received")
         else:
@@ -153,22 +158,7 @@ class OrderService:
             log.error("failed payment for an order that is not known", extra={"payment_id": str(event.payment_id)})
             return
         if await self._payments.fail(tx, event.payment_id, event.reason):
-            await self._note(tx, order, pay(order.state, Payment.FAILED), "payment_failed")
-
-    async def refunded(self, tx: Tx, event: PaymentRefunded) -> None:
-        """Money went back. All of it ends a cancelled or delivered order as REFUNDED; less is noted on its payment."""
-        order = await self._orders.lock(tx, event.order_id)
-        row = None if order is None else await self._payments.find(tx, event.payment_id, order.id)
-        if order is None or row is None or row.status is Payment.REFUNDED:
-            return
-        whole = _paise(event.amount) >= row.amount
-        if not await self._payments.refund(tx, row.id, Payment.REFUNDED if whole else Payment.PARTIALLY_REFUNDED):
-            return
-        if whole and order.state.paid and Status.REFUNDED in MOVES[order.state.status]:
-            after = advance(order.state, Status.REFUNDED)
-        else:
-            after = pay(order.state, Payment.REFUNDED if whole else Payment.PARTIALLY_REFUNDED)
-        await self._orders.move(tx, order, after, Change(event="payment_refunded", actor="system"))
+            await self._note(tx, order, self._machine().pay(order.state, Payment.FAILED), "payment_failed")
 
     async def expire(self) -> None:
         """Close online orders that nobody paid in time. Runs on every replica at once; each order is closed once.
@@ -216,7 +206,7 @@ class OrderService:
         return cancelled
 
     async def _advance(self, tx: Tx, order: Order, to: Status, change: Change) -> Order:
-        allowed = MOVES[order.state.status] - {Status.REFUNDED}  # refunds follow the money
+        allowed = self._machine().moves(order.state.status, Actor(change.actor))
         refused = Problem(
             CANNOT_MOVE,
             details={"status": order.state.status.value, "wanted": to.value, "allowed": sorted(allowed)},
@@ -224,7 +214,7 @@ class OrderService:
         if to not in allowed:
             raise refused
         try:
-            after = advance(order.state, to)
+            after = self._machine().advance(order.state, to)
         except NotAllowed:
             raise refused from None
         return await self._write(tx, order, after, change)
@@ -240,7 +230,3 @@ class OrderService:
             raise AssertionError("a locked order is gone")
         announce(tx, moved)
         return moved
-
-
-def _paise(amount: float) -> Paise:
-    return Paise(round(amount * 100))

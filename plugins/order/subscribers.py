@@ -10,7 +10,7 @@ from core.types import UserId
 from plugins.cart.ports import Carts
 from plugins.order.ports import OrderCreated, PaymentCompleted, PaymentFailed, PaymentRefunded
 from plugins.order.service import OrderService
-from plugins.order.states import Method
+from plugins.order.standing import Method
 
 
 class Subscribers:
@@ -38,7 +38,7 @@ class Subscribers:
 
     async def refunded(self, tx: Tx, event: PaymentRefunded, _: EventMeta) -> None:
         """Money went back."""
-        await self._orders.refunded(tx, event)
+        await self._orders.refunds.refunded(tx, event)
 
 
 def subscriptions(orders: OrderService, carts: Carts) -> Sequence[Subscription]:

@@ -7,7 +7,8 @@ import attrs
 
 from core.http.fields import Moment
 from core.types import Rupees, rupees
-from plugins.order.models import Address, DoorInstructions, Entry, Item, Order
+from plugins.order.contributions import Explained, Item
+from plugins.order.models import Address, DoorInstructions, Entry, Order, Refund
 from plugins.order.states import LABELS, key
 
 Time = Annotated[str, Moment()]
@@ -62,6 +63,51 @@ class TimelineEntry:
     def of(cls, entry: Entry) -> "TimelineEntry":
         """From the entity."""
         return cls(event=entry.event, status=entry.status.value, timestamp=stamp(entry.at), notes=entry.notes)
+
+
+@attrs.frozen(kw_only=True)
+class ChargeView:
+    """One explained line of the bill; below zero for what it takes off. Their sum is the total."""
+
+    code: str
+    label: str
+    amount: Rupees
+
+    @classmethod
+    def of(cls, one: Explained) -> "ChargeView":
+        """From the entity."""
+        return cls(code=one.charge.code, label=one.charge.label, amount=rupees(one.charge.amount))
+
+
+@attrs.frozen(kw_only=True)
+class RefundedItemView:
+    """What a refund was for."""
+
+    product_id: str
+    quantity: int
+    amount: Rupees
+
+
+@attrs.frozen(kw_only=True)
+class OrderRefundView:
+    """Money that went back. Without items it was for the order as a whole."""
+
+    id: str
+    amount: Rupees
+    reason: str | None
+    items: list[RefundedItemView]
+    refunded_at: Time
+
+    @classmethod
+    def of(cls, refund: Refund) -> "OrderRefundView":
+        """From the entity."""
+        items = [
+            RefundedItemView(product_id=str(product), quantity=quantity, amount=rupees(amount))
+            for product, quantity, amount in refund.lines
+        ]
+        return cls(
+            id=refund.id, amount=rupees(refund.amount), reason=refund.reason, items=items, refunded_at=stamp(refund.at)
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -122,6 +168,9 @@ class OrderView:
     delivery_fee: Rupees
     discount: Rupees
     total: Rupees
+    charges: list[ChargeView]
+    refunded_amount: Rupees
+    refunds: list[OrderRefundView]
     payment_method: str
     payment_status: str
     delivery_address: str
@@ -157,6 +206,9 @@ class OrderView:
             delivery_fee=rupees(bill.delivery_fee),
             discount=rupees(bill.discount),
             total=rupees(bill.total),
+            charges=[ChargeView.of(one) for one in bill.charges],
+            refunded_amount=rupees(order.refunded),
+            refunds=[OrderRefundView.of(refund) for refund in order.refunds],
             payment_method=state.method.value,
             payment_status=state.payment.value,
             delivery_address=order.address.line,

@@ -9,12 +9,19 @@ from uuid import UUID
 import attrs
 import pytest
 
+from core.extensions import Extends, Extensions
+from core.isolation.guards import Guards
+from core.settings import IsolationSettings
 from core.store.db import Db
 from core.testing import Answer, TestApp
 from core.types import SessionId, UserId, uuid7
 from plugins.cart.ports import CARTS
+from plugins.order.builtin import BuiltIn
+from plugins.order.buying import Buying
+from plugins.order.checking import Checks
 from plugins.order.models import OrderSettings
 from plugins.order.placing import Placing
+from plugins.order.pricing import Pricing
 from plugins.order.service import OrderService
 from plugins.product.ports import CATALOG, Catalog, ProductId
 from plugins.user.ports import ADDRESSES
@@ -176,12 +183,39 @@ def orders(app: TestApp) -> OrderService:
     return OrderService(db=app.db, catalog=app.services.get(CATALOG))
 
 
-@pytest.fixture(scope="session")
-def placing(app: TestApp) -> Placing:
+def contributed(*others: tuple[str, Extends[Any]], terms: OrderSettings | None = None) -> tuple[Extensions, Guards]:
+    """The order domain's own contributions and those of others, by plugin: `order` is required, the others are not."""
+    guards = Guards(IsolationSettings(), {plugin for plugin, _ in others} - {"order"})
+    extensions = Extensions(guards.available)
+    for one in BuiltIn(terms or OrderSettings(), extensions, guards).declared():
+        extensions.add("order", one)
+    for plugin, extends in others:
+        extensions.add(plugin, extends)
+    extensions.seal()
+    return extensions, guards
+
+
+def placing_of(app: TestApp, catalog: Catalog, *others: tuple[str, Extends[Any]]) -> Placing:
+    """A placing service beside the app's own."""
+    extensions, guards = contributed(*others)
+    carts = app.services.get(CARTS)
+    buying = Buying(
+        db=app.db,
+        catalog=catalog,
+        carts=carts,
+        addresses=app.services.get(ADDRESSES),
+        pricing=Pricing(extensions, guards),
+    )
     return Placing(
         db=app.db,
-        catalog=app.services.get(CATALOG),
-        carts=app.services.get(CARTS),
-        addresses=app.services.get(ADDRESSES),
+        catalog=catalog,
+        carts=carts,
+        buying=buying,
+        checks=Checks(extensions, guards),
         terms=OrderSettings(),
     )
+
+
+@pytest.fixture(scope="session")
+def placing(app: TestApp) -> Placing:
+    return placing_of(app, app.services.get(CATALOG))

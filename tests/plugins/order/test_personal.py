@@ -15,7 +15,8 @@ from tests.plugins.order.conftest import ADDRESS, Buyer, Shop, body, move
 STATUS = "UPDATE orders.orders SET status = $2 WHERE id = $1 RETURNING id"
 ORDER = "SELECT status, number, total_paise, note, address::text, erased_at FROM orders.orders WHERE id = $1"
 TOTAL = """
-UPDATE orders.orders SET subtotal_paise = $2, delivery_fee_paise = 0, discount_paise = 0, total_paise = $2
+UPDATE orders.orders
+SET subtotal_paise = $2, delivery_fee_paise = 0, discount_paise = 0, total_paise = $2, charges = NULL
 WHERE id = $1 RETURNING id
 """
 

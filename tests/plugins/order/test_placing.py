@@ -11,18 +11,15 @@ from core.convert import wire
 from core.http.routing import Operation
 from core.store.db import Tx
 from core.types import Paise, uuid7
-from plugins.cart.ports import CARTS
 from plugins.order.bodies import PlaceOrderBody
-from plugins.order.models import OrderSettings
-from plugins.order.placing import Placing
 from plugins.product.ports import PriceChanged, ProductId, ProductView
-from plugins.user.ports import ADDRESSES
-from tests.plugins.order.conftest import ADDRESS, Buyer, Shop, body
+from tests.plugins.order.conftest import ADDRESS, Buyer, Shop, body, placing_of
 
 FULL = {
     "id", "orderNumber", "userId", "status", "statusKey", "statusLabel", "items", "itemCount", "subtotal",
-    "deliveryFee", "discount", "total", "paymentMethod", "paymentStatus", "deliveryAddress",
-    "deliveryAddressDetails", "scheduledDeliveryDate", "estimatedDelivery", "deliverySlot", "customerNote",
+    "deliveryFee", "discount", "total", "charges", "refundedAmount", "refunds", "paymentMethod", "paymentStatus",
+    "deliveryAddress", "deliveryAddressDetails", "scheduledDeliveryDate", "estimatedDelivery", "deliverySlot",
+    "customerNote",
     "trackingId", "deliveryPartnerId", "cancellationReason", "createdAt", "confirmedAt", "shippedAt",
     "deliveredAt", "cancelledAt", "timeline",
 }  # fmt: skip
@@ -51,6 +48,17 @@ async def test_an_order_answers_everything_the_app_reads(shop: Shop, buyer: Buye
 async def test_the_answer_to_placing_is_what_reading_it_answers(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
     placed = await shop.ordered(buyer, mango, paymentMethod="UPI")
     assert await shop.order(buyer, placed["id"]) == placed
+
+
+async def test_the_bill_explains_its_total_line_by_line(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
+    order = await shop.ordered(buyer, mango)
+    assert order["charges"] == [
+        {"code": "goods", "label": "Items", "amount": 300},
+        {"code": "delivery", "label": "Delivery", "amount": 40},
+    ]
+    assert sum(line["amount"] for line in order["charges"]) == order["total"] == 340
+    await shop.db.fetchval("UPDATE orders.orders SET charges = NULL WHERE id = $1 RETURNING id", UUID(order["id"]))
+    assert await shop.order(buyer, order["id"]) == order, "as an order from before explains itself"
 
 
 async def test_lines_of_one_product_are_merged_and_client_prices_ignored(shop: Shop, buyer: Buyer) -> None:
@@ -253,13 +261,7 @@ async def test_a_price_that_keeps_moving_is_given_up_after_three_tries(
     view = shop.catalog.find(mango)
     assert view is not None
     stale = Stale(attrs.evolve(view, unit_price_paise=Paise(25_000)))
-    placing = Placing(
-        db=shop.db,
-        catalog=stale,
-        carts=shop.app.services.get(CARTS),
-        addresses=shop.app.services.get(ADDRESSES),
-        terms=OrderSettings(),
-    )
+    placing = placing_of(shop.app, stale)
     operation = Operation(user_id=buyer.user_id, route="POST /orders", key="k", given=True, fingerprint=b"f")
     with pytest.raises(PriceChanged) as refused:
         await placing.place(operation, buyer.session_id, wire.structure(body(mango), PlaceOrderBody))

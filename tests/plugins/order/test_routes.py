@@ -8,7 +8,7 @@ import pytest
 from core.store.pool import Connection
 from core.types import uuid7
 from plugins.order.queries import Orders
-from plugins.order.states import Status
+from plugins.order.standing import Status
 from plugins.product.ports import ProductId
 from tests.plugins.order.conftest import Buyer, Shop
 

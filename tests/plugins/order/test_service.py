@@ -49,7 +49,7 @@ async def hear(db: Db, orders: OrderService, event: PaymentCompleted | PaymentFa
         elif isinstance(event, PaymentFailed):
             await orders.payment_failed(tx, event)
         else:
-            await orders.refunded(tx, event)
+            await orders.refunds.refunded(tx, event)
 
 
 async def failed(db: Db, order: dict[str, Any]) -> PaymentFailed:
@@ -66,7 +66,7 @@ async def failed(db: Db, order: dict[str, Any]) -> PaymentFailed:
     )
 
 
-async def refund(db: Db, order: dict[str, Any], amount: float) -> PaymentRefunded:
+async def refund(db: Db, order: dict[str, Any], amount: float, refund_id: str = "rf_1", **more: Any) -> PaymentRefunded:
     """The provider's word that money went back."""
     done = await completed(db, order)
     return PaymentRefunded(
@@ -75,8 +75,9 @@ async def refund(db: Db, order: dict[str, Any], amount: float) -> PaymentRefunde
         order_number=done.order_number,
         user_id=done.user_id,
         amount=amount,
-        refund_id="rf_1",
+        refund_id=refund_id,
         refunded_at=NOW,
+        **more,
     )
 
 
@@ -223,7 +224,7 @@ async def test_a_cancelled_paid_order_announces_its_refund_and_ends_refunded(
     await hear(shop.db, orders, await refund(shop.db, placed, 1.0))
     assert (await shop.order(buyer, placed["id"]))["paymentStatus"] == "PARTIALLY_REFUNDED"
     for _ in range(2):
-        await hear(shop.db, orders, await refund(shop.db, placed, placed["total"]))
+        await hear(shop.db, orders, await refund(shop.db, placed, placed["total"] - 1, "rf_2"))
     order = await shop.order(buyer, placed["id"])
     assert (order["status"], order["paymentStatus"]) == ("REFUNDED", "REFUNDED")
     answer = await shop.app.post(f"/orders/{placed['id']}/cancel", as_=buyer)

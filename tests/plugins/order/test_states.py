@@ -6,25 +6,14 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from plugins.order.states import (
-    FORWARD,
-    LABELS,
-    METHOD_NAMES,
-    MOVES,
-    OWNER_CANCELS,
-    WORDS,
-    Method,
-    NotAllowed,
-    Payment,
-    State,
-    Status,
-    advance,
-    key,
-    meanings,
-    pay,
-    target,
-)
+from plugins.order.standing import Actor, Method, Payment, State, Status
+from plugins.order.states import LABELS, METHOD_NAMES, WORDS, key, meanings, target
+from plugins.order.transitions import FORWARD, Machine, NotAllowed
 
+MACHINE = Machine()
+MOVES = {status: MACHINE.moves(status) for status in Status}
+OWNER_CANCELS = MACHINE.starts(Status.CANCELLED, Actor.CUSTOMER)
+advance, pay = MACHINE.advance, MACHINE.pay
 EVERY = [State(*parts) for parts in product(Status, Method, Payment)]
 
 
