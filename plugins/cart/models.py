@@ -6,6 +6,7 @@ from datetime import datetime
 import attrs
 
 from core.types import Rupees, rupees
+from plugins.cart.ports import CartProblem
 from plugins.product.ports import ProductId, ProductView
 
 UNBOUNDED = 2**31 - 1
@@ -80,11 +81,12 @@ class CheckedLine:
 
 @attrs.frozen(kw_only=True)
 class CheckAnswer:
-    """`data` of validate."""
+    """`data` of validate. `problems` says why, and of more than lines: what other plugins have against the cart."""
 
     valid: bool
     items: tuple[CheckedLine, ...]
     invalid_items: tuple[CheckedLine, ...]
+    problems: tuple[CartProblem, ...] = ()
 
 
 def limits(product: ProductView | None) -> Limits:

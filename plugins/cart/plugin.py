@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.extensions import Extends
 from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
 from core.privacy.model import PersonalData
 from core.services import Provided
+from plugins.cart.checking import CartChecks, InStock
 from plugins.cart.copies import Copies
 from plugins.cart.personal import personal_data
 from plugins.cart.ports import CARTS
@@ -30,13 +32,21 @@ class CartPlugin:
     def __init__(self) -> None:
         self._service: CartService
         self._copies: Copies
+        self._in_stock: InStock
 
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
         """The carts."""
         self._copies = Copies(kernel.redis)
-        self._service = CartService(kernel.db, self._copies, kernel.services.get(CATALOG))
+        catalog = kernel.services.get(CATALOG)
+        self._in_stock = InStock(catalog)
+        self._service = CartService(kernel.db, self._copies, catalog, CartChecks(kernel.extensions, kernel.guards))
         return (Provided(CARTS, self._service),)
+
+    @hookimpl
+    def extends(self) -> Sequence[Extends[Any]]:
+        """What the cart itself checks, as any plugin would."""
+        return self._in_stock.declared()
 
     @hookimpl
     def routes(self) -> Sequence[Route]:

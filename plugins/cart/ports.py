@@ -4,10 +4,13 @@ No event tells of a change: none of today's consumers would listen, and a row in
 would cost more than the tap. `cart.updated` (CONTRACT B.8) comes with its first consumer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, LiteralString, Protocol
 
+import attrs
+
 from core.errors import Code
+from core.extensions import Point
 from core.services import Port
 from core.types import UserId
 from plugins.product.ports import ProductId
@@ -38,3 +41,34 @@ class Carts(Protocol):
 
 
 CARTS: Port[Carts] = Port("cart.carts")
+
+
+@attrs.frozen(kw_only=True)
+class CartContents:
+    """A cart that is asked about: quantities by product, in the order in which they were added."""
+
+    user_id: UserId
+    lines: Mapping[ProductId, int]
+
+
+@attrs.frozen(kw_only=True)
+class CartProblem:
+    """What stands against ordering a cart as it is, and what its owner can do. Shown as it stands."""
+
+    code: str
+    """A word for machines; the name of a Code where the order would be refused with it."""
+    message: str
+    remedy: str
+    product_id: ProductId | None = None
+    """The line that it is about; None for the cart."""
+
+
+CartCheck = Callable[[CartContents], Awaitable[Sequence[CartProblem]]]
+"""Asked by POST /cart/validate; all problems of all checks are answered at once.
+
+It may read, within half a second in an optional plugin. One that raises is left out and counted, unless its plugin is
+required.
+"""
+
+CART_CHECKS: Point[CartCheck] = Point("cart.checks")
+"""What a cart is asked before checkout. `Extends(CART_CHECKS, self._in_season)`."""

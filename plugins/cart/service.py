@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+import attrs
+
 from core.convert import wire
 from core.errors import INVALID_INPUT, Problem, not_found
 from core.store.db import Refused
 from core.types import UserId
 from plugins.cart import queries
 from plugins.cart.models import Cart, CheckAnswer, Limits, checked, limits, priced
-from plugins.cart.ports import CART_FULL
+from plugins.cart.ports import CART_FULL, CartContents
 from plugins.product.ports import OutOfStock, ProductId, ShortLine
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from core.http.routing import Operation
     from core.store.db import Db, Tx
+    from plugins.cart.checking import CartChecks
     from plugins.cart.copies import Copies
     from plugins.product.ports import Catalog
 
@@ -32,8 +35,8 @@ SWEEP = 1000
 class CartService:
     """Reads and changes carts. Answers are the encoded `data` of the app's answer."""
 
-    def __init__(self, db: "Db", copies: "Copies", catalog: "Catalog") -> None:
-        self._db, self._copies, self._catalog = db, copies, catalog
+    def __init__(self, db: "Db", copies: "Copies", catalog: "Catalog", checks: "CartChecks") -> None:
+        self._db, self._copies, self._catalog, self._checks = db, copies, catalog, checks
         self._queries = queries.CartQueries(db)
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
         self._heard: "Mapping[UserId, datetime]" = {}
@@ -103,9 +106,11 @@ class CartService:
         return await self._changed(user_id, cart)
 
     async def check(self, user_id: UserId) -> CheckAnswer:
-        """Which lines could be ordered now."""
+        """Which lines could be ordered now, and all that stands against the cart."""
         lines = await self.lines(self._db, user_id)
-        return checked(lines, self._catalog.many(lines.keys()))
+        answer = checked(lines, self._catalog.many(lines.keys()))
+        problems = await self._checks.problems(CartContents(user_id=user_id, lines=lines))
+        return attrs.evolve(answer, valid=answer.valid and not problems, problems=problems)
 
     async def lines(self, db: "Db | Tx", user_id: UserId) -> Mapping[ProductId, int]:
         """Port `Carts`."""

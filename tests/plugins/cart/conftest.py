@@ -6,8 +6,13 @@ from itertools import count
 import attrs
 import pytest
 
+from core.extensions import Extends, Extensions
+from core.isolation.guards import Guards
+from core.settings import IsolationSettings
 from core.testing import TestApp
 from core.types import UserId, uuid7
+from plugins.cart.checking import CartChecks
+from plugins.cart.ports import CartCheck
 from plugins.product.ports import CATALOG, Catalog, ProductId
 
 NewShopper = Callable[[], "Shopper"]
@@ -76,3 +81,13 @@ async def new_product(app: TestApp, catalog: Catalog) -> NewProduct:
 @pytest.fixture
 async def product(new_product: NewProduct) -> ProductId:
     return await new_product()
+
+
+def contributed(*others: tuple[str, Extends[CartCheck]]) -> tuple[CartChecks, Guards]:
+    """The checks of these plugins; `cart` is required, the others are not."""
+    guards = Guards(IsolationSettings(), {plugin for plugin, _ in others} - {"cart"})
+    extensions = Extensions(guards.available)
+    for plugin, extends in others:
+        extensions.add(plugin, extends)
+    extensions.seal()
+    return CartChecks(extensions, guards), guards

@@ -136,6 +136,14 @@ async def test_validate_names_each_line_that_cannot_be_ordered(
         "valid": False,
         "items": [{"productId": str(fine), "valid": True, "available": 100, "requested": 2}, wrong],
         "invalidItems": [wrong],
+        "problems": [
+            {
+                "code": "BIZ_001",
+                "message": "Some items are not available in this quantity.",
+                "remedy": "Change the quantity.",
+                "productId": str(short),
+            }
+        ],
     }
 
 

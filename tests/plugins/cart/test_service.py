@@ -18,8 +18,9 @@ from plugins.cart.ports import CART_FULL, CARTS, TAKE_LINES
 from plugins.cart.queries import CartQueries
 from plugins.cart.service import CartService
 from plugins.product.ports import Catalog, ProductId
-from tests.plugins.cart.conftest import NewProduct, Shopper
+from tests.plugins.cart.conftest import NewProduct, Shopper, contributed
 
+CHECKS = contributed()[0]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 SQL = {"carts.take_lines": "SELECT carts.take_lines($1, $2, $3)"}
 REPRICE = "UPDATE products.products SET price_paise = $2 WHERE id = $1"
@@ -32,17 +33,17 @@ WITHDRAW = "UPDATE products.products SET is_active = false WHERE id = $1"
 
 @pytest.fixture
 def service(app: TestApp, catalog: Catalog) -> CartService:
-    return CartService(app.db, Copies(app.redis), catalog)
+    return CartService(app.db, Copies(app.redis), catalog, CHECKS)
 
 
 @pytest.fixture
 def without_redis(app: TestApp, catalog: Catalog) -> CartService:
-    return CartService(app.db, Copies(Redis("redis://127.0.0.1:1")), catalog)
+    return CartService(app.db, Copies(Redis("redis://127.0.0.1:1")), catalog, CHECKS)
 
 
 @pytest.fixture
 def without_database(app: TestApp, catalog: Catalog) -> CartService:
-    return CartService(Db(Pool(NOWHERE, size=1, warm=0, connect=0.5, server={})), Copies(app.redis), catalog)
+    return CartService(Db(Pool(NOWHERE, size=1, warm=0, connect=0.5, server={})), Copies(app.redis), catalog, CHECKS)
 
 
 def lines(answer: bytes) -> dict[str, int]:
