@@ -26,6 +26,8 @@ MAY_BLOCK = (
     ("plugins/order/demo.py", "_code"),
     ("plugins/product/seeding.py", "read"),
     ("coverage/collector.py", "lock_data"),
+    ("rogues/blocks_loop/plugin.py", "block"),
+    ("rogues/running.py", "settings_with"),
 )
 """Reading the plugins' files, and what belongs to development."""
 TOOLS = [*(f"core.store.{name}" for name in ("embedded", "embedded_process", "embedded_programs")), "core.testing"]

@@ -1,0 +1,1 @@
+"""A plugin that keeps all that it ever had."""

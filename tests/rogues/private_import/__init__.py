@@ -1,0 +1,1 @@
+"""A plugin that goes behind the kernel's back."""
