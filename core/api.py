@@ -30,6 +30,7 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
     },
     "core.context": {
         "cause": "what led to the work under way: correlation, user, event",
+        "deadline": "when the time for the work under way ends, on the monotonic clock",
         "remaining": "the seconds of the deadline that a call may use",
     },
     "core.convert": {
@@ -169,6 +170,7 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
         "Lost": "the connection broke under a statement",
         "NotReached": "the database was not reached: nothing happened",
         "Refused": "an SQL function refused (SQLSTATE VK000)",
+        "RolledBack": "PostgreSQL undid the transaction: it may be tried again",
         "Row": "one row of an answer",
         "Tx": "a transaction and the events that it emits",
     },
@@ -179,6 +181,8 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
     },
     "core.tasks": {
         "SILENCE": "seconds that a loop with something to do every second may stand still",
+        "Stray": "what a task waited for was given up by a library",
+        "no_stray": "turns such a cancellation into an error",
         "Tasks": "background work that has an owner",
     },
     "core.types": {

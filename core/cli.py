@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import attrs
@@ -11,15 +11,17 @@ import orjson
 
 from core import configuration
 from core.agreement_commands import migrated, replicas_command
-from core.app import App, plugin_sections
+from core.app import App, assembled, plugin_sections
 from core.commands.audit import audit_command
 from core.commands.dlq import dlq_command
 from core.commands.keys import keys_command
 from core.commands.outbox import outbox_command
 from core.errors import Problem
 from core.kernel import Kernel
-from core.plugins import PluginError, find
+from core.plugin_commands import add_commands, plugins_command
+from core.plugin_finding import Found, PluginError, installed, search
 from core.privacy.commands import privacy_command
+from core.scaffold.command import new_plugin_command
 from core.serve import CannotListen, replica
 from core.serve import run as run_loop
 from core.servers import serving_on, with_servers, with_urls
@@ -35,17 +37,17 @@ UNKNOWN = Secret("postgresql:///not-known-yet")
 """Stands in for a URL where a command needs none: printing routes opens no connection."""
 
 
-def load() -> tuple[Settings, list[type]]:
-    """Settings and plugin classes, from files and the environment."""
+def load() -> tuple[Settings, Found]:
+    """Settings and plugins, from files and the environment."""
     source = configuration.read(os.environ, root=os.geteuid() == 0)
-    classes = find(source.plugins)
-    return configuration.build(source, plugin_sections(classes)), classes
+    found = search(source.plugins, source.required)
+    return configuration.build(source, plugin_sections(found.classes), absent=installed().keys()), found
 
 
 def offline_app() -> App:
     """An app that is only looked at."""
-    settings, classes = load()
-    return App(with_urls(settings, UNKNOWN, Secret("redis://not-known-yet")), [cls() for cls in classes])
+    settings, found = load()
+    return assembled(with_urls(settings, UNKNOWN, Secret("redis://not-known-yet")), found)
 
 
 def run(kernel: Kernel, work: Callable[[], Awaitable[None]]) -> None:
@@ -78,22 +80,31 @@ def program() -> None:
 
 @program.command(epilog="Example: vurksha serve --replicas 2")
 @click.option("--replicas", default=1, show_default=True, help="Processes that share the port.")
-def serve(replicas: int) -> None:
+@click.option("--reload", is_flag=True, help="Start again whenever a file of a plugin is saved: for development.")
+def serve(replicas: int, *, reload: bool) -> None:
     """Serve the app.
 
     In development this starts PostgreSQL and Redis where no URL is given, migrates and seeds.
     """
-    settings, classes = load()
+    settings, found = load()
+    if reload:
+        sys.exit(run_loop(_reloading(settings, list(found.classes))))
     if replicas > 1:
         sys.exit(run_loop(supervise(settings, replicas)))
 
     async def main() -> int:
         async with serving_on(settings) as ready:
-            return await replica(
-                lambda: App(ready, [cls() for cls in classes]), ready, prepare=settings.development, told=_tell
-            )
+            return await replica(lambda: assembled(ready, found), ready, prepare=settings.development, told=_tell)
 
     sys.exit(run_loop(main()))
+
+
+def _reloading(settings: Settings, classes: list[type]) -> Coroutine[Any, Any, int]:
+    from core.reload import Watched, folders, reloading  # noqa: PLC0415  no replica that serves needs it
+
+    if not settings.development:
+        raise click.ClickException("--reload is for development; this is production")
+    return reloading(settings, Watched(folders(classes)))
 
 
 def _tell(app: App) -> None:
@@ -122,10 +133,10 @@ def migrate(**options: bool) -> None:
     """Bring the database's schema up to date. Before new code is rolled out; with --post after it."""
 
     async def main() -> int:
-        settings, classes = load()
+        settings, found = load()
         embedded = Embedded()
         try:
-            app = App(await with_servers(settings, embedded), [cls() for cls in classes])
+            app = assembled(await with_servers(settings, embedded), found)
             await migrated(app, **options)
         finally:
             await embedded.stop()
@@ -175,14 +186,6 @@ def check_config() -> None:
     click.echo(f"all good: {settings.environment}, data in {settings.data_dir}")
 
 
-@program.command(epilog="Example: vurksha plugins")
-def plugins() -> None:
-    """List the loaded plugins in the order they start."""
-    for manifest in offline_app().plugins.manifests:
-        needs = ", ".join(manifest.requires) or "nobody"
-        click.echo(f"{manifest.name:14} {manifest.version:8} schema {manifest.schema:14} requires {needs}")
-
-
 def _on_app(work: Callable[[App], Awaitable[None]]) -> None:
     """Run an operator's command on a database whose schema is this code's."""
     app = offline_app()
@@ -199,18 +202,19 @@ def _on_kernel(work: Callable[[Kernel], Awaitable[None]]) -> None:
     _on_app(lambda app: work(app.kernel))
 
 
+program.add_command(new_plugin_command)
 for made in (audit_command, keys_command, privacy_command, replicas_command):
     program.add_command(made(_on_kernel))
 for on_app in (outbox_command, dlq_command):
     program.add_command(on_app(_on_app))
+program.add_command(plugins_command(offline_app, run, _on_app))
 
 
 def main() -> None:
     """The console script: plugins' commands are added first, so that `--help` shows them."""
     try:
         if len(sys.argv) < 2 or sys.argv[1] not in program.commands:  # noqa: PLR2004  ours need no plugin to be found
-            for command in offline_app().plugins.declared("commands"):
-                program.add_command(command)
+            add_commands(program, offline_app().plugins)
         program()
     except EXPECTED as error:
         click.echo(f"vurksha: {error}", err=True)

@@ -7,7 +7,7 @@ environment is read here and nowhere else.
 import json
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +29,12 @@ GIVEN_NAMES = {
     "LOG_LEVEL": ("log", "level"),
 }
 """Environment names that the user gave (DESIGN 4); all others are VURKSHA_<SECTION>__<KEY>."""
+PLUGINS = "VURKSHA_PLUGINS"
+"""Names of the plugins to load, with commas between them, instead of those in the files."""
+LISTS = ("plugins", "more_plugins", "required_plugins")
+"""Keys of the files that stand above all sections. `more_plugins` lets an environment's file add to `plugins`."""
+ALL = "*"
+"""Among the plugins: every one that is installed. Not in production, where nothing is loaded that nobody named."""
 NEEDED = ("DATABASE_URL", "REDIS_URL")
 """What production must be given. Without RABBITMQ_URL events go from outbox to inbox straight away."""
 
@@ -44,6 +50,8 @@ class Source:
     data_dir: Path
     plugins: tuple[str, ...]
     sections: dict[str, dict[str, Any]]
+    required: tuple[str, ...] = ()
+    """Plugins without which nothing starts, also when they cannot even be imported and so say nothing themselves."""
 
     def given(self, section: str, key: str) -> bool:
         """Whether somebody set it, directly or by a file."""
@@ -70,17 +78,21 @@ def read(env: Mapping[str, str], *, root: bool = False) -> Source:
     if environment not in ENVIRONMENTS:
         raise BadSettings([f"VURKSHA_ENV is {environment!r}, not one of {', '.join(ENVIRONMENTS)}"])
     sections: dict[str, dict[str, Any]] = {}
-    plugins: tuple[str, ...] = ()
+    lists: dict[str, list[str]] = {key: [] for key in LISTS}
     for name in ("base", environment):
         content = _toml(config_dir(env) / f"{name}.toml")
-        plugins = tuple(content.pop("plugins", plugins))
+        lists |= {key: content.pop(key) for key in LISTS if key in content}
         for section, values in content.items():
             sections.setdefault(section, {}).update(values)
+    plugins = _listed(env.get(PLUGINS, "")) or [*lists["plugins"], *lists["more_plugins"]]
+    if environment == "production" and ALL in plugins:
+        raise BadSettings([f"plugins: {ALL!r} loads whatever is installed; in production name each"])
     for name, value in sorted(env.items()):
         place = _place(name)
         if place:
             sections.setdefault(place[0], {})[place[1]] = value
-    return Source(environment, default_data_dir(env, root=root), plugins, sections)
+    folder = default_data_dir(env, root=root)
+    return Source(environment, folder, tuple(plugins), sections, tuple(lists["required_plugins"]))
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -103,11 +115,14 @@ def _place(name: str) -> tuple[str, str] | None:
     return section, key + suffix
 
 
-def build(source: Source, plugin_sections: Mapping[str, type]) -> Settings:
-    """Check everything against the declared classes; raises BadSettings with every mistake."""
+def build(source: Source, plugin_sections: Mapping[str, type], absent: Collection[str] = ()) -> Settings:
+    """Check everything against the declared classes; raises BadSettings with every mistake.
+
+    `absent` are plugins that are installed and not loaded: nobody knows what may stand in their sections.
+    """
     mistakes: list[str] = []
     known = {**KERNEL_SECTIONS, **plugin_sections}
-    mistakes += [f"[{name}] is no section" for name in source.sections if name not in known]
+    mistakes += [f"[{name}] is no section" for name in source.sections if name not in known and name not in absent]
     built = {name: _section(source, name, cls, mistakes) for name, cls in known.items()}
     if source.environment == "production":
         mistakes += [
@@ -155,8 +170,12 @@ def _value(value: Any, field: "attrs.Attribute[Any]", where: str, source: Source
         found = [Secret(str(v)) for v in listed]
         return found if _is_list(field) else found[0]
     if isinstance(value, str) and _is_list(field):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return _listed(value)
     return value
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _is_list(field: "attrs.Attribute[Any]") -> bool:

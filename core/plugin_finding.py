@@ -7,11 +7,10 @@ from typing import cast
 
 import attrs
 
+from core.configuration import ALL
 from core.kernel import Manifest
 
 GROUP = "vurksha.plugins"
-ALL = "*"
-"""Stands for every installed plugin that the settings do not name."""
 
 
 class PluginError(Exception):

@@ -91,8 +91,9 @@ class Lifespan:
 
     async def _hold(self, begun: "asyncio.Future[None]", leave: asyncio.Event) -> None:
         async with self._first.pop() if self._first else self._renewed():
-            begun.set_result(None)
-            await leave.wait()
+            if not leave.is_set():
+                begun.set_result(None)
+                await leave.wait()
 
     async def _end(self) -> None:
         task, self._task = self._task, None
@@ -107,6 +108,7 @@ class Lifespan:
             log.error("plugin %s: its lifespan failed at its end", self._plugin, exc_info=error)
 
     def _abandon(self, task: "asyncio.Task[None]") -> None:
+        self._leave.set()  # for one that takes no notice of being cancelled, and begins after all
         task.cancel()
         self._left.add(task)
         task.add_done_callback(self._forget)

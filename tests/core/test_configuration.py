@@ -50,6 +50,12 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert (shop(changed).fee_paise, shop(changed).open, shop(changed).areas) == (6_000, True, ["north", "south"])
 
 
+def test_the_environment_may_name_other_plugins(tmp_path: Path) -> None:
+    assert build(tmp_path).plugins == ("shop",)
+    assert build(tmp_path, VURKSHA_PLUGINS=" shop, notes ,").plugins == ("shop", "notes")
+    assert build(tmp_path, VURKSHA_PLUGINS="").plugins == ("shop",)
+
+
 def test_the_names_that_the_user_gave_stay(tmp_path: Path) -> None:
     settings = build(
         tmp_path, PORT="9000", LOG_LEVEL="DEBUG", DATABASE_URL="postgresql:///a", REDIS_URL="redis://b", JWT_SECRET=GOOD

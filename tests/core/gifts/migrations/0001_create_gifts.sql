@@ -1,0 +1,3 @@
+-- phase: pre
+CREATE SCHEMA gifts;
+CREATE TABLE gifts.gifts (id uuid PRIMARY KEY);

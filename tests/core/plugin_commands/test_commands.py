@@ -1,0 +1,38 @@
+"""Commands that plugins bring beside those that are there."""
+
+from typing import Any
+
+import click
+import pytest
+
+from core.hookspecs import hookimpl
+from core.kernel import Manifest
+from core.plugin_commands import add_commands
+from core.plugins import PluginError, Plugins
+
+
+def loaded(name: str, *, required: bool) -> Plugins:
+    class Bringer:
+        manifest = Manifest(name="bringer", version="1", schema="bringers", required=required)
+
+        @hookimpl
+        def commands(self) -> list[Any]:
+            return [click.Command(name), click.Command("bring")]
+
+    return Plugins([Bringer()])
+
+
+def test_commands_of_plugins_are_added() -> None:
+    program = click.Group(commands={"serve": click.Command("serve")})
+    add_commands(program, loaded("take", required=False))
+    assert sorted(program.commands) == ["bring", "serve", "take"]
+
+
+def test_none_replaces_one_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    serve = click.Command("serve")
+    program = click.Group(commands={"serve": serve})
+    add_commands(program, loaded("serve", required=False))
+    assert (program.commands["serve"], "bring" in program.commands) == (serve, True)
+    assert "plugin bringer: there is a command serve already" in capsys.readouterr().err
+    with pytest.raises(PluginError, match="bringer: there is a command serve already"):
+        add_commands(program, loaded("serve", required=True))
