@@ -61,7 +61,7 @@ WHERE cardinality($8) = 1 OR pg_try_advisory_xact_lock(hashtextextended('users.p
 # users.repeat_sign_in: challenges_phone, sessions_pkey, sessions_open, refresh_tokens_session.
 REPEAT = """
 SELECT session_id, salt, token_hash, is_new, id, phone, name, email, profile_image_url, role, is_verified, created_at
-FROM users.repeat_sign_in($1, $2, $3, $4, $5)
+FROM users.repeat_sign_in($1, $2, $3, $4, $5, $6, $7)
 """
 
 # code_messages_due. The new time of the next attempt is the lease: another worker leaves the row alone until then.

@@ -86,7 +86,7 @@ class SignIn:
         An account that was closed less than 24 hours ago is open again. Emits user.restored v1.
 
         The same code again from the same device within two minutes gets the same session: the app repeats what was not
-        answered. Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
+        answered. A client that names no device is known by its address and program. Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
         """
         fingerprint, session_id, salt = self._book.fingerprint(phone, PURPOSE_LOGIN, code), uuid7(), new_salt()
         refresh = self._first_token(session_id, salt)
@@ -108,7 +108,7 @@ class SignIn:
         row = await self._attempts.ask(attempt)
         if row["outcome"] == "OK":
             return self._signed_in(row, session_id, refresh, is_restored=row["is_restored"])
-        again = await self._again(phone, fingerprint, device) if row["outcome"] == "EXPIRED" and device.id else None
+        again = await self._again(attempt) if row["outcome"] == "EXPIRED" else None
         if again is None:
             raise Problem(OTP_EXPIRED if row["outcome"] == "EXPIRED" else OTP_INVALID)
         return again
@@ -116,9 +116,10 @@ class SignIn:
     async def _verify(self, attempts: Sequence[Attempt]) -> Sequence[Row | None]:
         return await self._codes.verify(attempts, PURPOSE_LOGIN, *self._verify_limits)
 
-    async def _again(self, phone: str, fingerprint: bytes, device: Device) -> SignedIn | None:
+    async def _again(self, attempt: Attempt) -> SignedIn | None:
         """The sign-in that this is a repeat of, if it is one."""
-        row = await self._codes.repeat(phone, PURPOSE_LOGIN, fingerprint, device.id, GRACE)
+        who = attempt.device_id, attempt.address, attempt.user_agent
+        row = await self._codes.repeat(attempt.phone, PURPOSE_LOGIN, attempt.fingerprint, *who, GRACE)
         if row is None:
             return None
         refresh = self._first_token(row["session_id"], row["salt"])

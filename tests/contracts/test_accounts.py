@@ -54,7 +54,7 @@ async def test_a_code_has_three_attempts_and_no_refusal_is_401(app: TestApp) -> 
 async def test_a_code_is_used_once(app: TestApp) -> None:
     phone = new_phone()
     body = {"phone": phone, "otp": await code_for(app, phone)}
-    answers = [await app.post("/auth/verify-otp", json=body) for _ in range(2)]
+    answers = [await app.post("/auth/verify-otp", json=body | {"deviceId": device}) for device in ("mine", "another")]
     assert [answer.status for answer in answers] == [200, 400]
     assert answers[0].data["user"]["isNew"] is True
 

@@ -86,9 +86,9 @@ BEGIN
 END $$;
 
 -- The session of a code that was used within the last `p_grace` seconds, for whoever sends that code again from the device
--- that used it, while its first refresh token is unused. Three tries, right or wrong, then none. Answers no row to all others.
+-- that used it (or, naming none, from the address and program that used it), while its first refresh token is unused. Three tries, right or wrong, then none. Answers no row to all others.
 CREATE FUNCTION users.repeat_sign_in(
-    p_phone text, p_purpose text, p_hmac bytea, p_device text, p_grace integer,
+    p_phone text, p_purpose text, p_hmac bytea, p_device text, p_address text, p_user_agent text, p_grace integer,
     OUT session_id uuid, OUT salt bytea, OUT token_hash bytea, OUT is_new boolean, OUT id uuid, OUT phone text, OUT name text,
     OUT email text, OUT profile_image_url text, OUT role text, OUT is_verified boolean, OUT created_at timestamptz
 ) RETURNS SETOF record LANGUAGE plpgsql AS $$
@@ -116,5 +116,7 @@ BEGIN
     FROM users.sessions s
     JOIN users.accounts a ON a.id = s.user_id
     JOIN users.refresh_tokens t ON t.session_id = s.id
-    WHERE s.id = v_challenge.session_id AND s.device_id = p_device AND s.generation = 0 AND s.ended_at IS NULL AND a.is_active;
+    WHERE s.id = v_challenge.session_id AND s.device_id IS NOT DISTINCT FROM p_device
+      AND (p_device IS NOT NULL OR (s.address = p_address AND s.user_agent = p_user_agent))
+      AND s.generation = 0 AND s.ended_at IS NULL AND a.is_active;
 END $$;

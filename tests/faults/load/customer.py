@@ -91,10 +91,10 @@ class Customer:
         self._shop.record("secret", values=[code, self.phone, self._client.token, self._refresh], user=self.user)
         if self._chance.random() < 0.2:
             again = await self._client.call(
-                "-", "POST", "/auth/verify-otp", {"phone": self.phone, "otp": code}, retry=False
+                "-", "POST", "/auth/verify-otp", {"phone": self.phone, "otp": code, "deviceId": "another"}, retry=False
             )
             if again.ok:
-                self._wrong("code-twice", "a used code was taken again")
+                self._wrong("code-twice", "a used code was taken again, of another device")
         return True
 
     async def settle(self) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from core.errors import Problem
+from plugins.user.models import Device, SignedIn
 from tests.plugins.user.conftest import House, new_phone
 from tests.plugins.user.test_signin import WRONG, other
 
@@ -34,6 +35,28 @@ async def test_another_device_gets_nothing_of_it(house: House, device: str | Non
     with pytest.raises(Problem) as refused:
         await house.verify(phone, code, device)
     assert refused.value.code.name == "AUTH_006"
+
+
+@pytest.mark.parametrize(
+    ("address", "agent", "same"),
+    [("192.0.2.1", "Dart/3.4", True), ("192.0.2.2", "Dart/3.4", False), ("192.0.2.1", "curl/8", False)],
+    ids=["the same client", "another address", "another program"],
+)
+async def test_a_client_that_names_no_device_is_known_by_its_address_and_program(
+    house: House, address: str, agent: str, same: bool
+) -> None:
+    phone = new_phone()
+    code = await house.send(phone)
+    first = await house.signin.verify(phone, code, Device(id=None), "192.0.2.1", "Dart/3.4")
+    (again,) = await asyncio.gather(
+        house.signin.verify(phone, code, Device(id=None), address, agent), return_exceptions=True
+    )
+    if same:
+        assert isinstance(again, SignedIn)
+        assert again.tokens.refresh_token == first.tokens.refresh_token
+    else:
+        assert isinstance(again, Problem)
+        assert again.code.name == "AUTH_006"
 
 
 async def test_a_code_of_a_sign_in_that_went_on_is_used_up(house: House) -> None:

@@ -64,14 +64,16 @@ async def test_signing_in_again_finds_the_same_account(house: House) -> None:
 async def test_a_code_signs_in_once(house: House) -> None:
     phone = new_phone()
     code = await house.send(phone)
-    await house.verify(phone, code)
+    await house.verify(phone, code, "phone-1")
     assert await refusal(house, phone, code) == "AUTH_006"
 
 
 async def test_of_twenty_verifies_at_once_one_wins(house: House) -> None:
     phone = new_phone()
     code = await house.send(phone)
-    outcomes = await asyncio.gather(*(house.verify(phone, code) for _ in range(20)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(house.verify(phone, code, f"phone-{n}") for n in range(20)), return_exceptions=True
+    )
     assert sum(not isinstance(outcome, Exception) for outcome in outcomes) == 1
     assert Counter(o.code.name for o in outcomes if isinstance(o, Problem)) == {"AUTH_006": 19}
     assert await house.db.fetchval("SELECT count(*) FROM users.accounts WHERE phone = $1", phone) == 1
