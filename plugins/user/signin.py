@@ -86,7 +86,8 @@ class SignIn:
         An account that was closed less than 24 hours ago is open again. Emits user.restored v1.
 
         The same code again from the same device within two minutes gets the same session: the app repeats what was not
-        answered. A client that names no device is known by its address and program. Raises OTP_INVALID or OTP_EXPIRED, alike for phones that are known and those that are not.
+        answered. A client that names no device is known by its address and program. Raises OTP_INVALID or OTP_EXPIRED,
+        alike for phones that are known and those that are not.
         """
         fingerprint, session_id, salt = self._book.fingerprint(phone, PURPOSE_LOGIN, code), uuid7(), new_salt()
         refresh = self._first_token(session_id, salt)
