@@ -11,9 +11,11 @@ import asyncio
 import hashlib
 import hmac
 import random
+import time
 from collections.abc import Iterator, Sequence
 
 import aiohttp
+import attrs
 
 from tests.providers.razorpay_book import Event
 
@@ -46,6 +48,15 @@ def intervals() -> Iterator[float]:
         waited, pause = waited + pause, pause * 2
 
 
+@attrs.frozen
+class Try:
+    """One delivery: what it was answered, None for nothing, and after how many seconds."""
+
+    event_id: str
+    status: int | None
+    seconds: float
+
+
 class Webhooks:
     """Delivers to one address. `hour` is how many real seconds an hour of Razorpay's takes."""
 
@@ -53,12 +64,11 @@ class Webhooks:
         self._session, self._secret, self._hour = session, secret, hour
         self.url = url
         self.disabled = False
-        self.attempts: list[tuple[str, int | None]] = []
-        """Event id and status of each try; None: no answer."""
+        self.tries: list[Try] = []
 
     async def once(self, event: Event, *, secret: str | None = None, body: bytes | None = None) -> int | None:
         """One try. A `secret` or a `body` of one's own makes it a forged one."""
-        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        timeout, began = aiohttp.ClientTimeout(total=PATIENCE), time.monotonic()
         fields = headers(event, secret or self._secret)
         try:
             async with self._session.post(
@@ -68,7 +78,7 @@ class Webhooks:
                 status: int | None = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError):
             status = None
-        self.attempts.append((event.id, status))
+        self.tries.append(Try(event.id, status, time.monotonic() - began))
         return status
 
     async def on_time(self, events: Sequence[Event]) -> None:

@@ -225,5 +225,5 @@ async def test_after_a_day_in_vain_the_webhook_is_off(hooks: Webhooks, shop: Sho
     shop.fault = 500
     assert not await hooks.until_taken(events()[0])
     assert hooks.disabled
-    assert len(hooks.attempts) == 1 + len(list(intervals()))
+    assert len(hooks.tries) == 1 + len(list(intervals()))
     assert not await hooks.until_taken(events()[1])
