@@ -17,6 +17,7 @@ from core.commands.dlq import dlq_command
 from core.commands.keys import keys_command
 from core.commands.outbox import outbox_command
 from core.errors import Problem
+from core.isolation.migrations import surviving
 from core.kernel import Kernel
 from core.plugin_commands import add_commands, plugins_command
 from core.plugin_finding import Found, PluginError, installed, search
@@ -153,7 +154,7 @@ def seed() -> None:
         raise click.ClickException("the demo shop is for development; this is production")
 
     async def work() -> None:
-        await migrations.apply(app.db.pool.dsn, app.migrations)
+        await migrations.apply(app.db.pool.dsn, app.migrations, failed=surviving(app.kernel.guards))
         for one in app.plugins.declared("seeds"):
             click.echo(await one())
 
@@ -191,7 +192,8 @@ def _on_app(work: Callable[[App], Awaitable[None]]) -> None:
     app = offline_app()
 
     async def checked() -> None:
-        if lacking := await migrations.behind(app.db.pool.dsn, app.migrations):
+        needed = [one for one in app.migrations if one.owner not in app.kernel.guards.optional]
+        if lacking := await migrations.behind(app.db.pool.dsn, needed):
             raise migrations.MigrationError(f"the database lacks {lacking[0]}: run `vurksha migrate`")
         await work(app)
 

@@ -145,7 +145,7 @@ class IsolationSettings:
     """For which at most allocations are traced then."""
     memory_share: float = 0.5
     """The share of what is allocated and kept meanwhile that shows who grows."""
-    connections: int = 4
+    connections: int = 8
     """To the database at once."""
     held: float = 10.0
     """For one of them."""

@@ -11,7 +11,7 @@ import attrs
 
 from core.context import remaining
 from core.isolation.culprit import Packages
-from core.isolation.guards import Guards, Overran
+from core.isolation.guards import Guards
 from core.store.db import Db
 from core.store.pool import Connection, Pool, PoolTimeout
 
@@ -29,10 +29,13 @@ class _Held:
 
 
 class Part:
-    """A part of a pool: at most so many connections of it at once. Waiting for a place obeys the acquire time-out."""
+    """A part of a pool: at most so many connections of it at once. Waiting for a place obeys the acquire time-out.
+
+    To wait in vain is load, not misbehaviour: it counts for nothing. Holding one for long does.
+    """
 
     def __init__(self, whole: Pool, plugin: str, guards: Guards) -> None:
-        self._whole, self.plugin, self._guards = whole, plugin, guards
+        self._whole, self.plugin = whole, plugin
         self._bound = guards.settings.connections
         self._inside = 0
         self._line: deque[asyncio.Future[None]] = deque()
@@ -83,9 +86,7 @@ class Part:
                 self._leave()
             if not isinstance(error, TimeoutError):
                 raise
-            what = f"a connection beside its own {self._bound}"
-            self._guards.failed(self.plugin, what, Overran(what))
-            raise PoolTimeout(f"{self.plugin} holds {self._bound} connections already") from error
+            raise PoolTimeout(f"{self.plugin} has {self._bound} connections already") from error
 
     def _leave(self) -> None:
         """Pass the place on, or have one more."""

@@ -60,6 +60,7 @@ class LoopWatch:
         self._stop = threading.Event()
         self._pending: _Block | None = None
         self._main = 0
+        guards.on_change.append(self._forget)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -81,13 +82,12 @@ class LoopWatch:
         pause = self._settings.stall
         last, used = time.monotonic(), time.process_time()
         while not self._stop.wait(pause):
-            now, ran = time.monotonic(), time.process_time()
+            now = time.monotonic()
             late = now - last > LATE * pause
-            stopped = late and ran - used < BUSY * (now - last)
-            began, last, used = last, now, ran
+            stopped = late and time.process_time() - used < BUSY * (now - last)
             block = self._pending
             if block is None:
-                self._pending = block = _Block(began if late else now)
+                self._pending = block = _Block(last if late else now)
                 loop.call_soon_threadsafe(self._answered, block)
             elif not late:
                 self._look(block, now)
@@ -95,6 +95,7 @@ class LoopWatch:
                 block.void |= stopped
                 self._look(block, now)
             pause = self._settings.stall if not block.looks else self._settings.stall / 2
+            last, used = time.monotonic(), time.process_time()
 
     def _look(self, block: _Block, now: float) -> None:
         block.looks += 1
@@ -111,6 +112,9 @@ class LoopWatch:
                 self._urgent(culprit.plugin, _reason(culprit, now - block.asked))
 
     # -- on the loop
+
+    def _forget(self, plugin: str) -> None:
+        self._blocks.pop(plugin, None)
 
     def _answered(self, block: _Block) -> None:
         self._pending = None

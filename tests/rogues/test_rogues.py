@@ -27,7 +27,7 @@ NAMED: Mapping[str, tuple[str, ...]] = {
     "blocks_loop": ("held the loop up for", "blocks_loop/plugin.py:", "in block"),
     "clashing_names": ("the path 'orders' belongs to order",),
     "hangs_at_start": ("its lifespan did not begin within 1 s",),
-    "hogs_connections": ("a connection",),
+    "hogs_connections": ("held a connection for", "hogs_connections/plugin.py:"),
     "import_error": ("cannot be imported: ModuleNotFoundError: No module named 'no_such_library'",),
     "leaks_memory": ("by which the process grew while watched are its own",),
     "leaks_tasks": ("tasks at once, 200 are allowed", "leaks_tasks/plugin.py:"),

@@ -1,5 +1,6 @@
 """The events of a plugin whose code cannot be loaded wait until it can."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import attrs
@@ -9,12 +10,13 @@ from core.events.delivery import Delivery
 from core.events.subscription import Subscription
 from core.isolation.consumers import Consumers
 from core.isolation.guards import Guards
-from core.settings import EventSettings, IsolationSettings, RabbitmqSettings
+from core.settings import EventSettings, IsolationSettings, RabbitmqSettings, Secret
 from core.store.db import Db
 from core.tasks import Tasks
 from core.types import uuid7
 from tests.core.events.handling import Handler, emit, moved, states
 from tests.core.events.samples import ParcelArrived, ParcelMoved
+from tests.core.isolation.eventually import PATIENCE
 
 
 @pytest.fixture
@@ -60,3 +62,21 @@ async def test_a_plugin_that_hears_nothing_has_nothing_to_wait_for(db: Db) -> No
     guards = Guards(IsolationSettings(), ["rogue"])
     assert await Consumers(db, guards, []).absent() == ()
     assert await Consumers(db, Guards(IsolationSettings()), []).absent() == ()
+
+
+async def test_over_a_broker_they_wait_in_the_inbox_too(db: Db, rabbit_url: str) -> None:
+    guards, handler, tasks, parcel = Guards(IsolationSettings(), ["rogue"]), Handler(), Tasks(), uuid7()
+    guards.quarantine("rogue", "because")
+    broker = RabbitmqSettings(url=Secret(rabbit_url), prefix=f"test-{parcel.hex}.")
+    delivery = Delivery(db, tasks, [rogue(moved(handler, "rogue.watch"))], EventSettings(poll=0.05), broker, guards)
+    delivery.start()
+    await emit(db, *(ParcelMoved(parcel_id=parcel, step_number=step) for step in range(3)))
+    async with asyncio.timeout(PATIENCE):
+        while await states(db) != [("waiting", 0, None)] * 3:
+            await asyncio.sleep(0.02)
+    assert handler.seen == []
+    guards.follow({})
+    await delivery.bus.idle(PATIENCE)
+    assert [step for _, step in handler.seen] == [0, 1, 2]
+    await delivery.stop(3)
+    assert await tasks.stop(5) == []
