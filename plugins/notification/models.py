@@ -2,35 +2,17 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 import attrs
 
 from core.types import UserId
-from plugins.notification.ports import Medium
+from plugins.notification.ports import Action, EntryType, Medium
 
 RETRY_AFTER = (5, 30, 120, 600, 3600)
 """Seconds between the attempts of one delivery (RELIABILITY 4.7)."""
 MAX_WAIT = 3600
 """Seconds that a provider may make us wait at most, whatever its Retry-After says."""
-
-
-class EntryType(StrEnum):
-    """The types that the app knows (CONTRACT A.7)."""
-
-    ORDER_UPDATE = "ORDER_UPDATE"
-    PAYMENT_CONFIRMATION = "PAYMENT_CONFIRMATION"
-    DELIVERY_UPDATE = "DELIVERY_UPDATE"
-    PROMOTIONAL = "PROMOTIONAL"
-
-
-class Action(StrEnum):
-    """What a tap on an entry opens."""
-
-    ORDER_DETAILS = "order_details"
-    TRACK_ORDER = "track_order"
-    RATE_ORDER = "rate_order"
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +26,7 @@ class Entry:
     type: EntryType
     title: str
     body: str
-    action_type: Action
+    action_type: Action | None
     action_data: Mapping[str, str]
     created_at: datetime
 

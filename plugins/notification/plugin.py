@@ -1,12 +1,14 @@
 """Wiring: the service, its consumers and routes, one courier per medium, and the housekeeping."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from core.events.subscription import Subscription
+from core.extensions import Extends
 from core.hookspecs import hookimpl
 from core.http.health import HealthCheck
 from core.http.routing import Route
@@ -17,13 +19,15 @@ from core.services import Provided
 from core.tasks import SILENCE, Tasks
 from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
+from plugins.notification.channels.contributed import Contributed
 from plugins.notification.codes import CodesBySms
 from plugins.notification.outgoing import Deliveries
 from plugins.notification.personal import PersonalNotifications
-from plugins.notification.ports import Medium
+from plugins.notification.ports import CHANNELS, Medium
 from plugins.notification.sending import Courier, Pace
 from plugins.notification.service import NotificationService
 from plugins.notification.settings import NotificationSettings
+from plugins.notification.texts import Texts
 from plugins.user.ports import CODE_SENDER, USERS
 
 HOUR = 3600.0
@@ -55,19 +59,39 @@ class NotificationPlugin:
             settings, development=kernel.settings.development, data_dir=kernel.data_dir, breakers=kernel.breakers
         )
         users = kernel.services.get(USERS)
-        media = tuple(self._channels.by_medium)
+        self._kernel, self._texts = kernel, Texts(kernel.extensions, kernel.guards)
+        self._couriers: list[Courier] = []
+        self._service = NotificationService(kernel.db, users, (), self._texts.find)
+        self._service.on_deliveries = self._poke
+        self._deliveries = Deliveries(kernel.db)
+        self._personal = PersonalNotifications(kernel.db, users, self._channels.journal)
+        return (Provided(CODE_SENDER, CodesBySms(self._channel(Medium.SMS))),)
+
+    @hookimpl
+    def extends(self) -> Sequence[Extends[Any]]:
+        """The built-in channels and texts, as any plugin would."""
+        return (*self._channels.declared(), *subscribers.declared())
+
+    def _channel(self, medium: Medium) -> Contributed:
+        return Contributed(medium, self._kernel.extensions, self._kernel.guards)
+
+    def _staff(self) -> None:
+        """One courier for each medium that somebody provides, now that every plugin has contributed."""
+        offers = Counter(one.item.medium for one in self._kernel.extensions.of(CHANNELS))
+        self._channels.check(offers)
+        self._service.media = tuple(medium for medium in Medium if medium in offers)
+        self._couriers = [self._courier(medium, offers[medium]) for medium in self._service.media]
+
+    def _courier(self, medium: Medium, providers: int) -> Courier:
+        settings, kernel = self._settings, self._kernel
         pace = Pace(
             concurrency=settings.concurrency,
             lease=settings.lease,
             poll=settings.poll,
-            slowest=2 * settings.call_timeout,
+            slowest=(providers + 1) * settings.call_timeout,
         )
-        self._couriers = [Courier(m, c, kernel.db, users, pace) for m, c in self._channels.by_medium.items()]
-        self._service = NotificationService(kernel.db, users, media)
-        self._service.on_deliveries = self._poke
-        self._deliveries = Deliveries(kernel.db)
-        self._personal = PersonalNotifications(kernel.db, users, self._channels.journal)
-        return (Provided(CODE_SENDER, CodesBySms(self._channels.sms)),)
+        users = kernel.services.get(USERS)
+        return Courier(medium, self._channel(medium), kernel.db, users, pace, self._texts.find)
 
     async def _poke(self, media: Collection[Medium]) -> None:
         for courier in self._couriers:
@@ -86,8 +110,9 @@ class NotificationPlugin:
 
     @hookimpl
     def subscriptions(self) -> Sequence[Subscription]:
-        """Orders, payments, deleted accounts."""
-        return subscribers.subscriptions(self._service)
+        """Orders, payments, deleted accounts, and what other plugins tell of. By now all of them have contributed."""
+        self._staff()
+        return subscribers.subscriptions(self._service, self._texts)
 
     @hookimpl
     def personal_data(self) -> PersonalData:
@@ -108,7 +133,7 @@ class NotificationPlugin:
         return (HealthCheck(name="deliveries", check=self._not_late),)
 
     async def _not_late(self) -> None:
-        waited = await self._deliveries.oldest_due(tuple(self._channels.by_medium))
+        waited = await self._deliveries.oldest_due(self._service.media)
         if waited > LATE:
             raise RuntimeError(f"messages have been waiting for {waited:.0f} s")
 

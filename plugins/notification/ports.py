@@ -1,10 +1,20 @@
-"""The door: what a provider of messages must be able to do, and how it says no."""
+"""The door: what a provider of messages must be able to do, and how it says no; what others may contribute.
 
-from collections.abc import Mapping
+CHANNELS takes providers, TEMPLATES the texts that tell of a plugin's own events. The domain's own are contributed
+alike.
+"""
+
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
+
+from core.events.model import Event
+from core.extensions import Point
+from core.types import UserId
+
+E = TypeVar("E", bound=Event)
 
 
 class Medium(StrEnum):
@@ -79,3 +89,74 @@ class Channel(Protocol):
     async def send(self, message: Message) -> Sent:
         """Hand the message over; raises Temporary or Permanent."""
         ...
+
+
+@attrs.frozen(kw_only=True)
+class ChannelOffer:
+    """A provider for one medium. Those of one medium are asked in the plugins' order, until one takes the message.
+
+    What it raises beside Temporary and Permanent counts against its plugin, and the next one is asked.
+    """
+
+    medium: Medium
+    channel: Channel
+
+
+CHANNELS: Point[ChannelOffer] = Point("notification.channels")
+"""Providers. `Extends(CHANNELS, ChannelOffer(medium=Medium.SMS, channel=self._gateway))`."""
+
+
+class EntryType(StrEnum):
+    """The types that the app knows (CONTRACT A.7)."""
+
+    ORDER_UPDATE = "ORDER_UPDATE"
+    PAYMENT_CONFIRMATION = "PAYMENT_CONFIRMATION"
+    DELIVERY_UPDATE = "DELIVERY_UPDATE"
+    PROMOTIONAL = "PROMOTIONAL"
+
+
+class Action(StrEnum):
+    """What a tap on an entry opens."""
+
+    ORDER_DETAILS = "order_details"
+    TRACK_ORDER = "track_order"
+    RATE_ORDER = "rate_order"
+
+
+@attrs.frozen(kw_only=True)
+class Template:
+    """One thing to tell. `body` serves the list and push, `sms` the phone, `email` the mailbox under the title.
+
+    `{words}` are filled in; one that is not told leaves nothing. SMS goes out only as it was registered (templates.py).
+    """
+
+    type: EntryType
+    action: Action | None = None
+    title: str
+    body: str
+    sms: str
+    email: str
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """Whom an event is told to, and the words of its texts. `orderId` among them is what a tap opens."""
+
+    user_id: UserId
+    words: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class Telling(Generic[E]):
+    """An event that customers are told of, in these texts. Only one plugin tells of an event."""
+
+    name: str
+    """Of the text, unique, such as `SLOT_MOVED`: it stands in the messages that wait."""
+    event: type[E]
+    template: Template
+    tell: Callable[[E], Told | None]
+    """Pure. None: nobody is told."""
+
+
+TEMPLATES: Point[Telling[Any]] = Point("notification.templates")
+"""Texts for events. `Extends(TEMPLATES, Telling(name="SLOT_MOVED", event=SlotMoved, template=..., tell=...))`."""

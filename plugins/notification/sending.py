@@ -16,8 +16,9 @@ from core.store.db import Db
 from core.types import UserId
 from plugins.notification.models import Claimed, wait_before_next
 from plugins.notification.outgoing import Deliveries
-from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Temporary
-from plugins.notification.templates import TEMPLATES, VARIABLES
+from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Template, Temporary
+from plugins.notification.templates import BUILT_IN, VARIABLES
+from plugins.notification.texts import filled, target
 from plugins.user.ports import Contact, Users
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,17 @@ class Pace:
 class Courier:
     """Carries the deliveries of one medium. One on each replica; leases keep them apart."""
 
-    def __init__(self, medium: Medium, channel: Channel, db: Db, users: Users, pace: Pace) -> None:
-        self.medium, self._channel, self._pace = medium, channel, pace
+    def __init__(
+        self,
+        medium: Medium,
+        channel: Channel,
+        db: Db,
+        users: Users,
+        pace: Pace,
+        find: Callable[[str], Template | None] = BUILT_IN.get,
+    ) -> None:
+        """`find` answers the text of a name."""
+        self.medium, self._channel, self._pace, self._find = medium, channel, pace, find
         self._db, self._deliveries, self._users = db, Deliveries(db), users
         self._awake = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -118,9 +128,12 @@ class Courier:
             raise Permanent("none", "expired")
         if to is None:
             raise Permanent("none", "no_address")
-        if not delivery.preferences.media(TEMPLATES[delivery.template].type, (self.medium,)):
+        template = self._find(delivery.template)
+        if template is None:  # a plugin that told it is not loaded now
+            raise Temporary("none", "no_template")
+        if not delivery.preferences.media(template.type, (self.medium,)):
             raise Permanent("none", "not_wanted")
-        message = _message(self.medium, delivery, to)
+        message = _message(self.medium, delivery, template, to)
         if time.monotonic() > last_start:
             return None
         try:
@@ -159,10 +172,10 @@ def _address(medium: Medium, delivery: Claimed, contact: Contact | None) -> str 
     return contact.phone if medium is Medium.SMS else contact.email
 
 
-def _message(medium: Medium, delivery: Claimed, to: str) -> Message:
+def _message(medium: Medium, delivery: Claimed, template: Template, to: str) -> Message:
     """The text as it is now; the app's own data goes with a push only (CONTRACT B.7)."""
-    template = TEMPLATES[delivery.template]
-    words = {name: delivery.variables.get(name, "") for name in VARIABLES}
+    words = dict.fromkeys(VARIABLES, "") | dict(delivery.variables)
+    words.pop("orderId", None)
     data: dict[str, str] = {}
     text = template.email
     if medium is Medium.PUSH:
@@ -170,8 +183,8 @@ def _message(medium: Medium, delivery: Claimed, to: str) -> Message:
         data = {
             "notificationId": str(delivery.entry_id),
             "type": template.type.value,
-            "actionType": template.action.value,
-            "actionData": orjson.dumps({"orderId": delivery.variables["orderId"]}).decode(),
+            "actionType": template.action.value if template.action else "",
+            "actionData": orjson.dumps(target(delivery.variables)).decode(),
         }
     elif medium is Medium.SMS:
         text = template.sms
@@ -182,8 +195,8 @@ def _message(medium: Medium, delivery: Claimed, to: str) -> Message:
         medium=medium,
         to=to,
         template=delivery.template,
-        title=template.title.format_map(words),
-        text=text.format_map(words),
+        title=filled(template.title, words),
+        text=filled(text, words),
         variables=words,
         data=data,
         expires_in=delivery.expires_in,

@@ -12,9 +12,10 @@ from core.types import UserId, uuid7
 from plugins.notification.models import Delivery, Entry, EntryView, Preferences
 from plugins.notification.outgoing import Deliveries
 from plugins.notification.personal_queries import PersonalRows
-from plugins.notification.ports import Medium
+from plugins.notification.ports import Medium, Template
 from plugins.notification.queries import Inbox
-from plugins.notification.templates import LIFETIME, TEMPLATES
+from plugins.notification.templates import BUILT_IN, LIFETIME
+from plugins.notification.texts import filled, target
 from plugins.user.ports import Users
 
 BATCH = 1_000
@@ -24,10 +25,18 @@ BATCH = 1_000
 class NotificationService:
     """Entries for everyone, deliveries for those who want them."""
 
-    def __init__(self, db: Db, users: Users, media: Sequence[Medium]) -> None:
+    def __init__(
+        self,
+        db: Db,
+        users: Users,
+        media: Sequence[Medium],
+        find: Callable[[str], Template | None] = BUILT_IN.get,
+    ) -> None:
+        """`find` answers the text of a name."""
         self._inbox, self._deliveries, self._personal = Inbox(db), Deliveries(db), PersonalRows()
-        self._users = users
-        self._media = tuple(media)
+        self._users, self._find = users, find
+        self.media = tuple(media)
+        """Those that somebody provides: known once every plugin has contributed."""
         self.on_deliveries: Callable[[Collection[Medium]], Awaitable[None]] = _nobody
         """Called with the media that have new deliveries, once they are committed: the couriers' wake-up."""
 
@@ -36,27 +45,27 @@ class NotificationService:
     ) -> None:
         """Write the owner's entry, whatever the settings, and a delivery per medium that the owner wants.
 
-        A repeat, and an event about an account that is gone, write nothing. `variables` hold the words and `orderId`.
+        A repeat, an event about an account that is gone, and one without a text write nothing. `variables` hold the
+        words and `orderId`.
         """
-        contact = (await self._users.contacts(tx, [user])).get(user)
-        if contact is None:
+        contact, text = (await self._users.contacts(tx, [user])).get(user), self._find(template)
+        if contact is None or text is None:
             return
-        text = TEMPLATES[template]
         entry = Entry(
             id=uuid7(),
             user_id=user,
             event_id=meta.event_id,
             type=text.type,
-            title=text.title.format_map(variables),
-            body=text.body.format_map(variables),
+            title=filled(text.title, variables),
+            body=filled(text.body, variables),
             action_type=text.action,
-            action_data={"orderId": variables["orderId"]},
+            action_data=target(variables),
             created_at=meta.occurred_at,
         )
         if not await self._inbox.add(tx, entry):
             return
         preferences, devices = await self._inbox.reach(tx, user)
-        media = preferences.media(entry.type, [m for m in self._media if contact.email or m is not Medium.EMAIL])
+        media = preferences.media(entry.type, [m for m in self.media if contact.email or m is not Medium.EMAIL])
         deliveries = _fan_out(entry, template, variables, media, devices)
         if deliveries:
             await self._deliveries.add(tx, deliveries, LIFETIME)

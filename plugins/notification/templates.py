@@ -1,4 +1,4 @@
-"""The texts, as data. `{words}` are variables; every template can use those of `VARIABLES`.
+"""The texts, as data. `{words}` are variables; every template here can use those of `VARIABLES`.
 
 An SMS provider in India sends only texts that were registered with the operators (TRAI's DLT rules): what is here under
 `sms` must be registered there, and its id named in the setting `msg91_templates`.
@@ -6,9 +6,7 @@ An SMS provider in India sends only texts that were registered with the operator
 
 from collections.abc import Mapping
 
-import attrs
-
-from plugins.notification.models import Action, EntryType
+from plugins.notification.ports import Action, EntryType, Template
 
 VARIABLES = ("orderNumber", "amount", "expected", "refund")
 LIFETIME = 24 * 3600
@@ -19,19 +17,7 @@ SIGN_IN_TEXT = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Template:
-    """One thing to tell. `body` serves the list and push, `sms` the phone, `email` the mailbox under the title."""
-
-    type: EntryType
-    action: Action
-    title: str
-    body: str
-    sms: str
-    email: str
-
-
-TEMPLATES: Mapping[str, Template] = {
+BUILT_IN: Mapping[str, Template] = {
     "ORDER_PLACED": Template(
         type=EntryType.ORDER_UPDATE,
         action=Action.ORDER_DETAILS,

@@ -1,10 +1,11 @@
 """Channels from settings. What is switched on but not set up is a mistake in production and journalled elsewhere."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
+from core.extensions import Extends
 from core.resilience.breaker import Breaker, Breakers
 from core.settings import BadSettings, Secret
 from core.types import utc_now
@@ -16,9 +17,9 @@ from plugins.notification.channels.in_turn import InTurn
 from plugins.notification.channels.journal import Journal, Journaled
 from plugins.notification.channels.sms import Gateway, Msg91
 from plugins.notification.channels.smtp import SECURITY, Server, Smtp
-from plugins.notification.ports import Channel, Medium
+from plugins.notification.ports import CHANNELS, Channel, ChannelOffer, Medium
 from plugins.notification.settings import NotificationSettings
-from plugins.notification.templates import SIGN_IN_CODE, TEMPLATES
+from plugins.notification.templates import BUILT_IN, SIGN_IN_CODE
 
 Guard = Callable[[str, Channel], Channel]
 SLOW = 0.8
@@ -38,17 +39,26 @@ class Channels:
     by_medium: Mapping[Medium, Channel]
     journal: Journal | None = None
     """Where messages are written down too: in development."""
+    lacking: Mapping[Medium, str] = attrs.field(factory=dict)
+    """What production cannot do without, and nobody here provides."""
 
-    @property
-    def sms(self) -> Channel:
-        """For one-time codes."""
-        return self.by_medium.get(Medium.SMS) or InTurn(())
+    def declared(self) -> Sequence[Extends[ChannelOffer]]:
+        """For the hook `extends`: these are contributed as any plugin's."""
+        return [Extends(CHANNELS, ChannelOffer(medium=m, channel=c)) for m, c in self.by_medium.items()]
+
+    def check(self, offered: Collection[Medium]) -> None:
+        """Raises BadSettings with every medium that nobody provides."""
+        if mistakes := [text for medium, text in self.lacking.items() if medium not in offered]:
+            raise BadSettings(mistakes)
 
 
 def build(
     settings: NotificationSettings, *, development: bool, data_dir: Path, breakers: Breakers | None = None
 ) -> Channels:
-    """Raises BadSettings with every mistake. Nothing is opened yet. Each provider's breaker is added to `breakers`."""
+    """Raises BadSettings with every mistake; what is lacking another plugin may provide, so `check` asks that later.
+
+    Nothing is opened yet. Each provider's breaker is added to `breakers`.
+    """
     mistakes: list[str] = []
     known = breakers if breakers is not None else Breakers()
 
@@ -64,17 +74,18 @@ def build(
     }
     made = {medium: makers[medium]() for medium in media}
     journal: Journal | None = None
+    lacking: dict[Medium, str] = {}
     if development:
         journal = Journal(data_dir / "messages.jsonl", utc_now)
         found: dict[Medium, Channel] = {m: Journaled(journal, channel) for m, channel in made.items()}
     else:
         found = {medium: channel for medium, channel in made.items() if channel is not None}
-        mistakes += [f"{NEEDED[m]}, or take {m.value} out of notification.media" for m in media if m not in found]
+        lacking = {m: f"{NEEDED[m]}, or take {m.value} out of notification.media" for m in media if m not in found}
         if Medium.SMS not in media:
-            mistakes.append("notification.media must hold sms in production: sign-in codes go that way")
+            lacking[Medium.SMS] = "notification.media must hold sms in production: sign-in codes go that way"
     if mistakes:
         raise BadSettings(mistakes)
-    return Channels(http, found, journal)
+    return Channels(http, found, journal, lacking)
 
 
 def _media(settings: NotificationSettings, mistakes: list[str]) -> list[Medium]:
@@ -98,7 +109,7 @@ def _sms(settings: NotificationSettings, http: Http, guarded: Guard, mistakes: l
     providers: list[Channel] = []
     if settings.msg91_authkey is not None:
         templates = dict(part.split("=", 1) for part in settings.msg91_templates if "=" in part)
-        missing = [name for name in (SIGN_IN_CODE, *TEMPLATES) if name not in templates]
+        missing = [name for name in (SIGN_IN_CODE, *BUILT_IN) if name not in templates]
         if missing:
             mistakes.append(f"notification.msg91_templates lacks {', '.join(missing)}")
         authkey = settings.msg91_authkey.reveal()

@@ -3,21 +3,27 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
 from core.events.model import EventMeta
-from core.settings import Secret
+from core.extensions import Extends, Extensions
+from core.isolation.guards import Guards
+from core.settings import IsolationSettings, Secret
 from core.store import migrate
 from core.store.db import Db, Tx
 from core.store.pool import Pool
 from core.types import UserId, uuid7
+from plugins.notification import subscribers
 from plugins.notification.channels.build import Channels, build
-from plugins.notification.ports import Medium, Message, NotSent, Sent
+from plugins.notification.ports import Medium, Message, NotSent, Sent, Template
 from plugins.notification.sending import Courier, Pace
 from plugins.notification.service import NotificationService
 from plugins.notification.settings import NotificationSettings
+from plugins.notification.templates import BUILT_IN
+from plugins.notification.texts import Texts
 from plugins.user.ports import Contact
 from tests.plugins.notification.world import TEMPLATE_IDS, World
 from tests.providers import sms
@@ -79,10 +85,11 @@ class Room:
     db: Db
     users: FakeUsers
     service: NotificationService
+    texts: dict[str, Template]
 
     def courier(self, medium: Medium, channel: object, pace: Pace = PACE) -> Courier:
         """A worker, as one replica has."""
-        return Courier(medium, channel, self.db, self.users, pace)  # type: ignore[arg-type]
+        return Courier(medium, channel, self.db, self.users, pace, self.texts.get)  # type: ignore[arg-type]
 
     async def tell(self, user: UserId, template: str = "ORDER_PLACED", meta: EventMeta | None = None) -> EventMeta:
         """What the bus does with an event."""
@@ -133,8 +140,8 @@ async def room(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[Room
     await migrate.apply(dsn, migrate.read(folders))
     pool = Pool(dsn, size=8, warm=1, connect=1.0, server={"timezone": "UTC"})
     await pool.open()
-    db, users = Db(pool), FakeUsers()
-    yield Room(db=db, users=users, service=NotificationService(db, users, tuple(Medium)))
+    db, users, texts = Db(pool), FakeUsers(), dict(BUILT_IN)
+    yield Room(db=db, users=users, service=NotificationService(db, users, tuple(Medium), texts.get), texts=texts)
     await pool.close()
 
 
@@ -174,3 +181,18 @@ async def channels(world: World, tmp_path: Path) -> AsyncIterator[Channels]:
     built = build(world.settings, development=False, data_dir=tmp_path)
     async with built.http.opened():
         yield built
+
+
+def contributed(*others: tuple[str, Extends[Any]]) -> tuple[Extensions, Guards]:
+    """What these plugins contribute; `notification` is required, the others are not."""
+    guards = Guards(IsolationSettings(), {plugin for plugin, _ in others} - {"notification"})
+    extensions = Extensions(guards.available)
+    for plugin, extends in others:
+        extensions.add(plugin, extends)
+    extensions.seal()
+    return extensions, guards
+
+
+def built_in_texts(*others: tuple[str, Extends[Any]]) -> Texts:
+    """The built-in texts and those of others."""
+    return Texts(*contributed(*(("notification", one) for one in subscribers.declared()), *others))

@@ -9,13 +9,20 @@ import pytest
 
 from core.settings import BadSettings, Secret
 from plugins.notification.channels.build import Channels, build
+from plugins.notification.channels.contributed import Contributed
 from plugins.notification.channels.http import Http
 from plugins.notification.codes import CodesBySms
 from plugins.notification.ports import Medium, Sent, Temporary
 from plugins.notification.settings import NotificationSettings
 from plugins.notification.templates import SIGN_IN_CODE
+from tests.plugins.notification.conftest import contributed
 from tests.plugins.notification.world import MAIL, PHONE, PUSH, SMS, World
 from tests.providers import server
+
+
+def sms_of(built: Channels) -> Contributed:
+    """As the plugin makes it."""
+    return Contributed(Medium.SMS, *contributed(*(("notification", one) for one in built.declared())))
 
 
 @pytest.mark.parametrize("medium", [Medium.PUSH, Medium.SMS, Medium.EMAIL])
@@ -40,7 +47,7 @@ async def test_before_the_session_is_open_everything_waits() -> None:
 
 async def test_development_writes_down_what_it_would_have_sent(tmp_path: Path) -> None:
     built = build(NotificationSettings(), development=True, data_dir=tmp_path / "data")
-    await CodesBySms(built.sms).send(PHONE, "482913", 300)
+    await CodesBySms(sms_of(built)).send(PHONE, "482913", 300)
     assert await built.by_medium[Medium.PUSH].send(PUSH) == Sent("journal")
     journal = tmp_path / "data/messages.jsonl"
     code, push = map(orjson.loads, journal.read_bytes().splitlines())
@@ -65,7 +72,7 @@ async def test_development_with_providers_sends_and_writes_down_what_was_sent(wo
 
 def test_production_lists_everything_that_is_not_set_up(tmp_path: Path) -> None:
     with pytest.raises(BadSettings) as refused:
-        build(NotificationSettings(), development=False, data_dir=tmp_path)
+        build(NotificationSettings(), development=False, data_dir=tmp_path).check(())
     assert [m.split()[0] for m in refused.value.mistakes] == [
         "notification.fcm_service_account",
         "notification.msg91_authkey",
@@ -75,11 +82,11 @@ def test_production_lists_everything_that_is_not_set_up(tmp_path: Path) -> None:
 
 async def test_a_medium_may_be_left_out_but_not_sms_in_production(tmp_path: Path) -> None:
     with pytest.raises(BadSettings) as refused:
-        build(NotificationSettings(media=[]), development=False, data_dir=tmp_path)
+        build(NotificationSettings(media=[]), development=False, data_dir=tmp_path).check((Medium.PUSH,))
     assert "sign-in codes" in str(refused.value)
     built = build(NotificationSettings(media=[]), development=True, data_dir=tmp_path)
     with pytest.raises(Temporary):
-        await CodesBySms(built.sms).send(PHONE, "482913", 300)
+        await CodesBySms(sms_of(built)).send(PHONE, "482913", 300)
 
 
 @pytest.mark.parametrize(

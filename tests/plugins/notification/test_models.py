@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.notification.models import MAX_WAIT, RETRY_AFTER, EntryType, Preferences, rupee_text, wait_before_next
-from plugins.notification.ports import Medium, Message
+from plugins.notification.models import MAX_WAIT, RETRY_AFTER, Preferences, rupee_text, wait_before_next
+from plugins.notification.ports import EntryType, Medium, Message
 
 PREFERENCES = st.builds(Preferences, **dict.fromkeys(Preferences.__annotations__, st.booleans()))
 

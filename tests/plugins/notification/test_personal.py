@@ -9,12 +9,9 @@ import pytest
 
 from core.privacy.model import BATCH, Step, Subject
 from core.types import UserId, uuid7
-from plugins.notification import sending, service
 from plugins.notification.channels.journal import Journal
-from plugins.notification.models import Action, EntryType
 from plugins.notification.personal import PersonalNotifications
-from plugins.notification.ports import Medium, Message, Temporary
-from plugins.notification.templates import TEMPLATES, Template
+from plugins.notification.ports import Action, EntryType, Medium, Message, Template, Temporary
 from tests.plugins.notification.conftest import FakeChannel, Room
 
 PROMOTION = Template(
@@ -39,11 +36,9 @@ def note(to: str, text: str = "hello") -> Message:
 
 
 @pytest.fixture
-def promotions(monkeypatch: pytest.MonkeyPatch) -> str:
+def promotions(clean: Room, monkeypatch: pytest.MonkeyPatch) -> str:
     """A template of a promotion, for as long as the test takes."""
-    templates = {**TEMPLATES, "MANGOES": PROMOTION}
-    for module in (sending, service):
-        monkeypatch.setattr(module, "TEMPLATES", templates)
+    monkeypatch.setitem(clean.texts, "MANGOES", PROMOTION)
     return "MANGOES"
 
 

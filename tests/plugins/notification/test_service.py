@@ -12,13 +12,13 @@ from core.types import uuid7
 from plugins.notification.models import Preferences
 from plugins.notification.ports import Medium
 from plugins.notification.queries import MAX_DEVICES
-from plugins.notification.templates import TEMPLATES, VARIABLES
+from plugins.notification.templates import BUILT_IN, VARIABLES
 from tests.plugins.notification.conftest import Room, occurred
 
 ALL_OFF = dict.fromkeys(attrs.asdict(Preferences()), False)
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", BUILT_IN)
 async def test_every_step_writes_an_entry_whatever_the_settings(room: Room, template: str) -> None:
     user = room.users.add()
     await room.service.change_preferences(user, ALL_OFF)
@@ -26,16 +26,16 @@ async def test_every_step_writes_an_entry_whatever_the_settings(room: Room, temp
     await room.tell(user, template)
     entries, pagination = await room.service.page(user, 1, 20, unread=False)
     assert pagination.total == 1
-    assert entries[0].type == TEMPLATES[template].type
+    assert entries[0].type == BUILT_IN[template].type
     assert "VRK-2026-000001" in entries[0].body
     assert list(entries[0].action_data or ()) == ["orderId"]
     assert await room.states(user) == []
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", BUILT_IN)
 def test_every_text_can_be_filled_in(template: str) -> None:
     words = dict.fromkeys(VARIABLES, "word")
-    texts = TEMPLATES[template]
+    texts = BUILT_IN[template]
     for text in (texts.title, texts.body, texts.sms, texts.email):
         assert "{" not in text.format_map(words)
 

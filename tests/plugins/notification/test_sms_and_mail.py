@@ -68,7 +68,7 @@ async def test_a_text_that_msg91_does_not_know_goes_by_the_other(world: World, c
 async def test_a_code_goes_out_and_nowhere_else(
     world: World, channels: Channels, caplog: pytest.LogCaptureFixture
 ) -> None:
-    codes = CodesBySms(channels.sms)
+    codes = CodesBySms(channels.by_medium[Medium.SMS])
     with caplog.at_level(logging.DEBUG):
         await codes.send(PHONE, "482913", 300)
         world.msg91.fault = world.gateway.fault = 500
@@ -82,7 +82,7 @@ async def test_a_code_goes_out_and_nowhere_else(
 
 async def test_a_code_that_expired_is_not_sent(world: World, channels: Channels) -> None:
     with pytest.raises(Permanent):
-        await CodesBySms(channels.sms).send(PHONE, "482913", 0)
+        await CodesBySms(channels.by_medium[Medium.SMS]).send(PHONE, "482913", 0)
     assert world.msg91.calls == 0
 
 

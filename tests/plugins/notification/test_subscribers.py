@@ -7,10 +7,10 @@ import pytest
 
 from core.types import uuid7
 from plugins.notification.subscribers import CONSUMER, SILENCER, TOLD, subscriptions, variables
-from plugins.notification.templates import TEMPLATES
+from plugins.notification.templates import BUILT_IN
 from plugins.order.ports import OrderCancelled, OrderConfirmed, OrderShipped, PaymentFailed
 from plugins.user.ports import UserDeleted
-from tests.plugins.notification.conftest import Room, occurred
+from tests.plugins.notification.conftest import Room, built_in_texts, occurred
 
 NOW = datetime(2026, 1, 31, 20, 0, tzinfo=UTC)
 
@@ -20,9 +20,9 @@ def common(**more: Any) -> dict[str, Any]:
 
 
 def test_every_told_event_has_its_text_and_its_consumer(room: Room) -> None:
-    made = subscriptions(room.service)
+    made = subscriptions(room.service, built_in_texts())
     assert {s.event for s in made if s.consumer == CONSUMER} == set(TOLD)
-    assert set(TOLD.values()) == set(TEMPLATES)
+    assert set(TOLD.values()) == set(BUILT_IN)
     assert [s.event for s in made if s.consumer == SILENCER] == [UserDeleted]
 
 
@@ -40,7 +40,7 @@ def test_the_expected_day_is_the_shops_own() -> None:
 @pytest.mark.parametrize("refunded", [True, False])
 def test_a_cancelled_order_says_what_happens_to_the_money(refunded: bool) -> None:
     event = OrderCancelled(**common(cancelled_at=NOW, reason="changed my mind", refund_initiated=refunded))
-    body = TEMPLATES["ORDER_CANCELLED"].body.format_map(variables(event))
+    body = BUILT_IN["ORDER_CANCELLED"].body.format_map(variables(event))
     assert ("money" in body) is refunded
     assert "changed my mind" not in body
 
@@ -48,7 +48,7 @@ def test_a_cancelled_order_says_what_happens_to_the_money(refunded: bool) -> Non
 async def test_an_event_becomes_an_entry_of_its_owner_and_a_closed_account_is_left_alone(room: Room) -> None:
     user = room.users.add()
     await room.service.register(user, f"token-{uuid7()}", "ios")
-    handlers = {s.event: s.handler for s in subscriptions(room.service)}
+    handlers = {s.event: s.handler for s in subscriptions(room.service, built_in_texts())}
     shipped = OrderShipped(**{**common(shipped_at=NOW, tracking_id=None, delivery_partner_id=None), "user_id": user})
     async with room.db.transaction() as tx:
         await handlers[OrderShipped](tx, shipped, occurred(user))

@@ -6,13 +6,13 @@ import attrs
 
 from plugins.notification.ports import Medium, Message
 from plugins.notification.settings import NotificationSettings
-from plugins.notification.templates import SIGN_IN_CODE, TEMPLATES
+from plugins.notification.templates import BUILT_IN, SIGN_IN_CODE
 from tests.providers.google import Google
 from tests.providers.mail import MailServer
 from tests.providers.sms import GatewayServer, Msg91Server
 
 PHONE = "+919876543210"
-TEMPLATE_IDS = [f"{name}=flow-{n}" for n, name in enumerate((SIGN_IN_CODE, *TEMPLATES), 1)]
+TEMPLATE_IDS = [f"{name}=flow-{n}" for n, name in enumerate((SIGN_IN_CODE, *BUILT_IN), 1)]
 
 
 @attrs.frozen
