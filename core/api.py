@@ -112,6 +112,8 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
         "USER": "policy: whoever is signed in",
     },
     "core.isolation.guards": {
+        "Overran": "what a plugin contributed took longer than it may",
+        "PutAside": "the plugin that contributed it is not available",
         "Guards": "calls what other plugins contribute, so that failures count against who contributed it",
     },
     "core.jobs": {
