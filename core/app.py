@@ -252,9 +252,14 @@ def _kernel(settings: Settings, tasks: Tasks, plugins: Plugins) -> Kernel:
     standby = standby_at(postgres.standby_url.reveal(), FULL) if postgres.standby_url else None
     db = Db(pool, acquire=postgres.acquire, standby=standby)
     redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
-    stores = (db.breaker, db.writes, redis.breaker)
+    stores, shedder = (db.breaker, db.writes, redis.breaker), Shedder(late=settings.http.late)
     optional = (manifest.name for manifest in plugins.manifests if not manifest.required)
-    guards = Guards(settings.isolation, optional, excused=lambda: any(one.state is not State.CLOSED for one in stores))
+    guards = Guards(
+        settings.isolation,
+        optional,
+        excused=lambda: any(one.state is not State.CLOSED for one in stores),
+        overloaded=lambda: shedder.lag > settings.http.late,
+    )
     return Kernel(
         settings=settings,
         services=Services(),
@@ -262,7 +267,7 @@ def _kernel(settings: Settings, tasks: Tasks, plugins: Plugins) -> Kernel:
         guards=guards,
         db=db,
         breakers=Breakers(*stores, *([standby.breaker] if standby else [])),
-        shedder=Shedder(late=settings.http.late),
+        shedder=shedder,
         redis=redis,
         cache=Cache(redis, tasks),
         tokens=TokenIssuer(

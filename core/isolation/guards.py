@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TypeVar, TypeVarTuple
 
-from core.errors import UNAVAILABLE, Problem
+from core.errors import TIMEOUT, UNAVAILABLE, Problem
 from core.isolation.budget import Budget
 from core.isolation.model import KERNEL, QUARANTINED, PluginState
 from core.settings import IsolationSettings
@@ -49,10 +49,14 @@ class Guards:
         optional: Iterable[str] = (),
         *,
         excused: Callable[[], bool] = lambda: False,
+        overloaded: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`excused` says whether a dependency is away now: then failures say nothing of plugins."""
-        self.settings, self._excused, self._clock = settings, excused, clock
+        """`excused` says whether a dependency is away now: then failures say nothing of plugins.
+
+        `overloaded` says whether everything is late: then only what took too long says nothing of them.
+        """
+        self.settings, self._excused, self._overloaded, self._clock = settings, excused, overloaded, clock
         self._budgets: dict[str, Budget] = {}
         self._aside: dict[str, PluginState] = {}
         self._lost: set[str] = set()
@@ -106,7 +110,8 @@ class Guards:
     def _of_another(self, error: Exception) -> bool:
         if isinstance(error, OUTAGE) or (isinstance(error, Problem) and error.code is UNAVAILABLE):
             return True
-        return self._excused()
+        late = isinstance(error, TimeoutError) or (isinstance(error, Problem) and error.code is TIMEOUT)
+        return self._excused() or (late and self._overloaded())
 
     async def call(
         self,

@@ -103,6 +103,15 @@ def test_nothing_is_blamed_on_plugins_while_a_store_is_away() -> None:
     assert guards.available("rogue")
 
 
+def test_who_is_late_while_all_are_is_not_blamed_but_who_raises_is() -> None:
+    guards = Guards(IsolationSettings(failures=3), ["rogue"], overloaded=lambda: True)
+    for late in (Overran(), TimeoutError(), Problem(TIMEOUT)):
+        fail(guards, late)
+    assert guards.available("rogue")
+    fail(guards, ValueError())
+    assert not guards.available("rogue")
+
+
 async def test_who_overruns_its_time_is_named(guards: Guards) -> None:
     with pytest.raises(Overran):
         await guards.call("rogue", "start", asyncio.sleep, 5, timeout=0.01)
