@@ -1,0 +1,42 @@
+"""Which of the providers that plugged in is asked."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from core.extensions import Extensions
+from plugins.payment.ports import PAYMENT_PROVIDERS, Provider
+
+NONE: frozenset[str] = frozenset()
+
+
+class Providers:
+    """Those that are available now. New payments go to the first that takes their method; old ones stay where they are.
+
+    It is also what the payment domain offers to orders: the methods that can be collected now.
+    """
+
+    def __init__(self, extensions: Extensions) -> None:
+        self._extensions = extensions
+
+    def named(self, name: str) -> Provider | None:
+        """The one with this name."""
+        return next((one for one in self._available() if one.name == name), None)
+
+    def taking(self, method: str) -> Provider | None:
+        """The first that takes this method."""
+        return next((one for one in self._available() if method in one.methods), None)
+
+    def offered(self) -> frozenset[str]:
+        """Methods that can be collected now. Pure and quick."""
+        return NONE.union(*(one.methods for one in self._available()))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """All of them open, for as long as the block lasts."""
+        async with AsyncExitStack() as stack:
+            for one in self._available():
+                await stack.enter_async_context(one.opened())
+            yield
+
+    def _available(self) -> list[Provider]:
+        return [extension.item for extension in self._extensions.of(PAYMENT_PROVIDERS)]
