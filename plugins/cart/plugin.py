@@ -16,7 +16,7 @@ from plugins.cart.copies import Copies
 from plugins.cart.personal import personal_data
 from plugins.cart.ports import CARTS
 from plugins.cart.routes import CartRoutes
-from plugins.cart.service import CartService
+from plugins.cart.service import HEAR, CartService
 from plugins.product.ports import CATALOG
 
 HOUR = 3600.0
@@ -68,7 +68,7 @@ class CartPlugin:
         """Clean-up, and copies that Redis did not take (on every replica)."""
         return (
             Job(name="cart.expire", every=HOUR, run=self._service.expire, single=True),
-            Job(name="cart.hear", every=0.5, run=self._service.hear),
+            Job(name="cart.hear", every=HEAR, run=self._service.hear),
             Job(name="cart.make_good", every=1.0, run=self._copies.make_good),
         )
 

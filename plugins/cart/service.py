@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from plugins.product.ports import Catalog
 
 log = logging.getLogger(__name__)
+HEAR = 0.1
+"""Seconds between two looks at the carts whose copies are in doubt."""
+HEARD = 0.12
+"""Seconds after which every replica has looked."""
 SWEEP = 1000
 """Carts that one statement of the clean-up deletes."""
 
@@ -168,12 +172,13 @@ class CartService:
             await self._doubt(user_id)
 
     async def _doubt(self, user_id: UserId) -> None:
+        """Tell the other replicas, and come back when they know: the next request may go to any of them."""
         try:
             await self._queries.doubt(user_id)
-        except (
-            Problem
-        ):  # both stores left within a moment: the change stands, and a copy is believed for a minute at most
+        except Problem:  # both stores left within a moment: the change stands, a copy is believed for a minute at most
             log.warning("a cart that Redis did not take could not be told of")
+        else:
+            await asyncio.sleep(HEARD)
 
 
 def _problem(refused: Refused, product_id: ProductId | None) -> Problem:

@@ -16,7 +16,7 @@ from plugins.cart.copies import Copies
 from plugins.cart.models import Cart, Limits
 from plugins.cart.ports import CART_FULL, CARTS, TAKE_LINES
 from plugins.cart.queries import CartQueries
-from plugins.cart.service import CartService
+from plugins.cart.service import HEAR, HEARD, CartService
 from plugins.product.ports import Catalog, ProductId
 from tests.plugins.cart.conftest import NewProduct, Shopper, contributed
 
@@ -118,6 +118,14 @@ async def test_what_one_replica_could_not_store_the_others_do_not_read(
     await without_redis.add(shopper.user_id, product, 4)
     await service.hear()
     assert lines(await service.read(shopper.user_id)) == {str(product): 5}
+
+
+async def test_a_change_that_redis_did_not_take_is_answered_once_the_others_have_looked(
+    without_redis: CartService, shopper: Shopper, product: ProductId
+) -> None:
+    began = time.monotonic()
+    await without_redis.add(shopper.user_id, product, 1)
+    assert time.monotonic() - began >= HEARD > HEAR
 
 
 async def test_a_doubt_is_heard_once_and_forgotten_in_time(
