@@ -60,7 +60,11 @@ def jobs() -> "Sequence[Job]":  # type: ignore[empty-body]  # a hook is its sign
 
 @hookspec
 def lifespan() -> "AbstractAsyncContextManager[None]":  # type: ignore[empty-body]  # a hook is its signature
-    """Opens what the plugin needs while serving and closes it again. Entered after migrations were checked."""
+    """Opens what the plugin needs while serving and closes it again. Entered after migrations were checked.
+
+    An optional plugin's has a few seconds to begin (setting `isolation.start`). It is left while the plugin is put
+    aside, and asked for anew when it comes back. What may be away for a while is waited for in a task, not here.
+    """
 
 
 @hookspec

@@ -51,8 +51,8 @@ class Lifespan:
     async def opened(self) -> AsyncIterator[None]:
         """Never fails: a plugin whose lifespan does is quarantined."""
         self._guards.on_change.append(self._changed)
-        await self._follow()
         try:
+            await self._follow()
             yield
         finally:
             self._guards.on_change.remove(self._changed)

@@ -86,7 +86,8 @@ class Switch:
         async with self._app.db.transaction() as tx:
             await tx.execute(FORGET, self._name)
         click.echo(f"Now take {self._name} out of `plugins` in the settings, restart, and uninstall its package.")
-        click.echo("Its schema and its rows stay, and so does what others keep of it.")
+        click.echo("Its schema and its rows stay, and so does what others keep of it. Without its code nobody is")
+        click.echo("erased from them any more: drop the schema when nothing obliges you to keep it.")
 
     async def _consumers(self) -> list[str]:
         """Its own, also where its code cannot be loaded."""

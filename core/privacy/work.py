@@ -129,7 +129,7 @@ class Privacy:
 
     async def _erase(self, erasure: Erasure) -> bool:
         """One owner after the other; whether one of them still needs something."""
-        waits = False
+        waits = bool(self._plugins.left_out)  # what they hold is erased once they can be loaded again
         for name, data in self.owners:
             if name not in erasure.finished:
                 waits |= await self._erase_at(erasure, name, data) is Step.LATER

@@ -11,6 +11,9 @@ import pytest
 from core.app import App
 from core.isolation import states
 from core.isolation.connections import BoundedDb
+from core.isolation.guards import Guards
+from core.plugin_lifespan import Lifespan, told_when_late
+from core.settings import IsolationSettings
 from core.types import uuid7
 from tests.core.events.samples import ParcelArrived
 from tests.core.gifts.plugin import GiftPlugin
@@ -189,3 +192,32 @@ async def test_routes_of_who_was_left_out_name_it(new_settings: NewSettings) -> 
             assert (answer.status, answer.json["error"]["details"]) == (503, {"plugin": "broken"})
         assert (await started.get("/nothing")).status == 404
         assert started.app.kernel.guards.aside["broken"].reason == "cannot be imported"
+
+
+@asynccontextmanager
+async def nothing() -> AsyncIterator[None]:
+    yield
+
+
+async def test_a_required_lifespan_is_named_when_it_is_late_or_fails(caplog: pytest.LogCaptureFixture) -> None:
+    @asynccontextmanager
+    async def late() -> AsyncIterator[None]:
+        await asyncio.sleep(0.1)
+        raise LookupError("no shelves")
+        yield
+
+    with caplog.at_level(logging.ERROR), pytest.raises(LookupError):
+        async with told_when_late("product", late(), 0.02):
+            pass
+    assert "plugin product is required, and its lifespan has not begun after 0.02 s: unready" in caplog.text
+    assert "plugin product is required, and its lifespan failed: LookupError: no shelves" in caplog.text
+
+
+async def test_a_start_that_is_given_up_leaves_no_lifespan_behind() -> None:
+    gift = GiftPlugin("hangs")
+    lifespan = Lifespan("gift", gift.serving(), nothing, Guards(IsolationSettings(), ["gift"]), 5.0)
+    starting = asyncio.ensure_future(lifespan.opened().__aenter__())
+    await asyncio.sleep(0.05)
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert (starting.cancelled(), gift.opened) == (True, 0)

@@ -42,3 +42,12 @@ def test_two_ports_of_one_name_are_two_ports() -> None:
     services = Services()
     services.add(Provided(GREETER, English()))
     assert not services.has(Port("test.greeter"))
+
+
+def test_what_a_plugin_provided_can_be_forgotten() -> None:
+    services, greeter, other = Services(), Port[str]("a.greeter"), Port[str]("b.greeter")
+    services.add(Provided(greeter, "hello"), "a")
+    services.add(Provided(other, "namaste"), "b")
+    assert dict(services.owners) == {greeter: "a", other: "b"}
+    services.drop("a")
+    assert (services.has(greeter), services.get(other)) == (False, "namaste")

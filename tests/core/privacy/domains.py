@@ -86,6 +86,7 @@ class Loaded:
 
     def __init__(self, domains: Sequence[Domain], subscriptions: Sequence[Any] = ()) -> None:
         self._domains, self._subscriptions = domains, subscriptions
+        self.left_out: dict[str, str] = {}
 
     def ask(self, hook: str) -> Iterator[tuple[Manifest, PersonalData]]:
         """What each declares."""

@@ -159,6 +159,18 @@ async def test_an_owner_that_still_needs_something_holds_nobody_up_and_gives_way
     assert await left(db, user, "middle") == [0]
 
 
+async def test_nobody_counts_as_erased_while_a_plugin_cannot_be_loaded(db: Db) -> None:
+    user, worker = await due(db, base=3), privacy(db, Domain("base"))
+    worker._plugins.left_out["gift"] = "cannot be imported"
+    await worker.erase_one()
+    assert await state(db, user) == ("erasing", ["base", "kernel"], None)
+    assert await left(db, user, "base") == [0]
+    worker._plugins.left_out.clear()
+    await db.command(SETTLED, user)
+    await worker.erase_one()
+    assert (await state(db, user))[0] == "done"
+
+
 async def test_replicas_share_the_work(db: Db) -> None:
     users = [await due(db, base=12) for _ in range(12)]
     replicas = [Domain("base") for _ in range(3)]
