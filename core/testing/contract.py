@@ -6,6 +6,7 @@
 They use the fixtures `app` (which loads the plugin) and `new_database` of core.testing.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from core.events.model import Event, EventMeta
 from core.events.subscription import Subscription
 from core.http.routing import Route
 from core.kernel import Manifest
+from core.plugin_commands.doctor import ERROR, examined
 from core.plugins import manifest_of
 from core.privacy.model import Fate, PersonalData, Step, Subject
 from core.store import migrate
@@ -143,6 +145,13 @@ class PluginContract:
         async with _connected(url) as connection:
             await connection.execute(FORGET, migration.owner, migration.version)
         assert await migrate.apply(url, [migration]) == [migration]
+
+    # -- what the loader and the doctor say
+
+    async def test_the_doctor_finds_nothing_to_mend(self, app: TestApp) -> None:
+        """No private import, no port that nobody provides: what `vurksha plugins doctor` calls an error."""
+        found = (await asyncio.to_thread(examined, app.app, {}, ())).findings  # it reads the plugin's files
+        assert [one.text for one in found if one.plugin == self.manifest.name and one.level == ERROR] == []
 
     # -- presence
 

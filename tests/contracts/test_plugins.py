@@ -9,6 +9,7 @@ from core.testing import Fakes, NewDatabase, PluginContract, TestApp, running, s
 from plugins.cart.plugin import CartPlugin
 from plugins.notification.plugin import NotificationPlugin
 from plugins.order.plugin import OrderPlugin
+from plugins.payment.plugin import PaymentPlugin
 from plugins.product.plugin import ProductPlugin
 from plugins.user.plugin import UserPlugin
 from plugins.user.ports import CODE_SENDER
@@ -21,6 +22,11 @@ class NoSender:
 
     async def send(self, phone: str, code: str, expires_in: int) -> None:
         raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def plugins() -> list[type]:
+    return [UserPlugin, ProductPlugin, CartPlugin, OrderPlugin, NotificationPlugin, PaymentPlugin]
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +64,7 @@ class TestOrder(PluginContract):
 
 class TestNotification(PluginContract):
     plugin = NotificationPlugin
+
+
+class TestPayment(PluginContract):
+    plugin = PaymentPlugin

@@ -4,14 +4,11 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import aiohttp
-import attrs
 
 from core import configuration
 from core.app import App, plugin_sections
-from core.auth import Role
 from core.configuration import Source
 from core.serve import bind
 from core.settings import Settings
@@ -28,25 +25,11 @@ QUICK: Mapping[str, Section] = {
 }  # fmt: skip
 
 
-@attrs.frozen
-class Person:
-    """Somebody with a token."""
-
-    user_id: UUID
-    session_id: UUID
-    token: str
-
-
 class Probe(TestApp):
-    """The app, its plugin, and people."""
+    """The app and its plugin."""
 
     __test__ = False
     plugin: ProbePlugin
-
-    def person(self, role: Role = Role.CUSTOMER) -> Person:
-        """A new one."""
-        user, session = uuid4(), uuid4()
-        return Person(user, session, self.kernel.tokens.issue(user, session, role))
 
 
 def settings_of(database_url: str, redis_url: str, data: Path, **sections: Section) -> Settings:

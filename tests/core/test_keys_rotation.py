@@ -11,8 +11,9 @@ import pytest
 from core import keys, keys_book
 from core.app import App
 from core.keys_book import KeyBook
+from core.testing import Person
 from tests.conftest import NewDatabase
-from tests.core.harness import Person, Probe, running, settings_of
+from tests.core.harness import Probe, running, settings_of
 from tests.core.http.probe import ProbePlugin
 
 POLL, SETTLE = 0.05, 1.5

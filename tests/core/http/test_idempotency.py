@@ -14,7 +14,8 @@ from core.http.idempotency import BEGIN, FINISH, in_transaction, settled
 from core.http.idempotency import keyed as keyed_work
 from core.http.routing import Call, Encoded, Operation, Reply
 from core.store.db import NotReached, RolledBack
-from tests.core.harness import Person, Probe
+from core.testing import Person
+from tests.core.harness import Probe
 
 
 def keyed(key: str) -> dict[str, str]:
@@ -75,7 +76,7 @@ async def test_without_a_key_each_request_counts(probe: Probe) -> None:
 async def test_a_replay_is_authorised_again(probe: Probe) -> None:
     person, name = probe.person(), uuid4().hex[:12]
     await add(probe, person, name, "1")
-    other_session = Person(person.user_id, uuid4(), probe.kernel.tokens.issue(person.user_id, uuid4(), "CUSTOMER"))
+    other_session = attrs.evolve(person, token=probe.kernel.tokens.issue(person.user_id, uuid4(), "CUSTOMER"))
     assert (await add(probe, other_session, name, "1"))[2] is True
     probe.plugin.gate.ended.add(person.session_id)
     assert (await add(probe, person, name, "1"))[0] == 401

@@ -9,7 +9,7 @@ import pytest
 
 from core.testing import Fakes, NewDatabase, NewKernel, PluginContract, TestApp, running, settings_for
 from tests.core.events.samples import ParcelArrived
-from tests.core.testing.parcels import SCALES, FlatScales, ForgetfulPlugin, ParcelsPlugin
+from tests.core.testing.domain.parcels import SCALES, FlatScales, ForgetfulPlugin, ParcelsPlugin
 
 FAKES: Fakes = {SCALES: FlatScales()}
 

@@ -11,7 +11,7 @@ from core.testing import Gate, NewKernel, sample
 from core.testing.stand_ins import classes
 from core.types import uuid7
 from tests.core.events.samples import ParcelArrived, ParcelMoved
-from tests.core.testing.parcels import SCALES, FlatScales, Label, ParcelsPlugin, Size, Weight
+from tests.core.testing.domain.parcels import SCALES, FlatScales, Label, ParcelsPlugin, Size, Weight
 
 
 async def test_a_kernel_loads_what_is_asked_for_and_stands_in_for_the_rest(kernel: NewKernel) -> None:
