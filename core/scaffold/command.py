@@ -24,5 +24,5 @@ def new_plugin_command(name: str, parent: Path) -> None:
         f"  cd {folder}\n"
         f"  pip install -e '.[test]'\n"
         f"  pytest\n"
-        f"  VURKSHA_PLUGINS='*' vurksha serve --reload"
+        f"  vurksha serve --reload"
     )
