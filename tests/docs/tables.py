@@ -243,6 +243,9 @@ def main() -> None:
         text = text[: found.start(1)] + table(heading) + text[found.end(1) :]
     README.write_text(text, "utf-8")
     click.echo(f"{README.name}: {len(TABLES)} tables written")
+    from tests.docs import reference  # noqa: PLC0415  it is made with the functions above
+
+    reference.main()
 
 
 if __name__ == "__main__":
