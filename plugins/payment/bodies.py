@@ -12,7 +12,12 @@ from plugins.payment.models import NewMethod, Wanted, Why
 from plugins.payment.ports import CARD_DATA, Way
 
 WAYS = OneOf(tuple(way.value for way in Way))
-UPI_ID = Text(max=255, pattern=r"[a-zA-Z0-9._\-]{2,200}@[a-zA-Z][a-zA-Z0-9.\-]{1,50}", hint="must be a UPI ID")
+UPI_ID = Text(
+    max=255,
+    pattern=r"[a-zA-Z0-9._\-]{2,200}@[a-zA-Z][a-zA-Z0-9.\-]{1,50}",
+    hint="must be a UPI ID",
+    example="asha@okbank",
+)
 WHOLE, LINES, MISSING = "whole", "lines", "missing"
 WHYS = {WHOLE: Why.WHOLE, LINES: Why.LINES, MISSING: Why.MISSING}
 TYPES = ("creditCard", "debitCard", "upi", "netBanking", "wallet", "cod")
@@ -59,9 +64,7 @@ class RefundBody:
     settled_outside: bool = False
 
     def wanted(self) -> Wanted:
-        """Pieces by product; raises Invalid where they do not go with `kind`."""
-        if (self.kind == WHOLE) == bool(self.items):
-            raise Invalid([FieldError("items", "name pieces for lines and missing, and none for whole")])
+        """Pieces by product."""
         pieces: dict[UUID, int] = {}
         for item in self.items:
             pieces[item.product_id] = pieces.get(item.product_id, 0) + item.quantity

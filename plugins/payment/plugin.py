@@ -50,6 +50,7 @@ class PaymentPlugin:
         version="1.0.0",
         schema="payments",
         requires=("order", "user"),
+        owner="payments team",
         paths=("payments", "payment-methods", "webhooks"),
         # The types of payment.* are order's, who needs them; this domain has none of its own.
         events=("payments",),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import attrs
 
-from core.errors import FieldError, Invalid, Problem
+from core.errors import INVALID_INPUT, FieldError, Invalid, Problem
 from core.store.db import Tx
 from core.types import Paise, uuid7
 from plugins.order.ports import OrderSummary
@@ -42,6 +42,8 @@ class Refunding:
         outside = wanted.outside
         if payment.gateway_payment_id is None or (payment.provider == CASH and not outside):
             raise Problem(REFUND_NOT_POSSIBLE, details={"state": payment.state.value, "method": payment.method})
+        if (wanted.why is Why.WHOLE) == bool(wanted.pieces):
+            raise Problem(INVALID_INPUT, "Name items for lines and missing, and none for whole.")
         left = Paise(payment.captured - payment.refunded)
         lines = await self._lines(tx, payment, order, wanted)
         amount = Paise(sum(line.amount for line in lines)) if wanted.pieces else left

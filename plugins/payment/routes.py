@@ -31,7 +31,7 @@ class Handlers:
         """Ask for a way to pay."""
         body, owner = call.body, call.principal.user_id
         upi_id = body.upi_id
-        if body.method_id is not None:
+        if body.method_id is not None and body.way == Way.UPI_COLLECT:
             upi_id = await self._methods.upi_id(call.tx, owner, body.method_id)
         ask = Ask(way=Way(body.way), upi_id=upi_id, client=call.client)
         return _view(await self._payments.start(call.tx, owner, call.uuid("order_id"), ask))

@@ -14,8 +14,8 @@ class PaymentSettings:
     in development and test; else none, and only cash on delivery is left."""
     call_timeout: float = 3.0
     """For one call to the provider (RELIABILITY 3)."""
-    concurrency: int = 8
-    """Errands under way per replica."""
+    concurrency: int = 3
+    """Errands under way per replica and sort: two sorts of them leave room among the plugin's own connections."""
     lease: float = 20.0
     """How long a claimed errand is this replica's: longer than its slowest call."""
     poll: float = 1.0

@@ -89,7 +89,7 @@ class Bank:
                 await self.refunding.news(tx, payment, "fake", news)
             case _:
                 pieces: dict[UUID, int] = {} if kind == "whole" else {self.product: number}
-                why = Why.WHOLE if kind == "whole" else Why.LINES
+                why = Why.LINES if pieces else Why.WHOLE
                 wanted = Wanted(why=why, pieces=pieces, outside=kind == "outside")
                 await self.refunding.by_staff(tx, payment, self.order, wanted)
 
