@@ -10,6 +10,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from tests import rabbit
+from tests.collector.plugin import CollectorPlugin
 
 pytest_plugins = ["core.testing", "tests.people", "tests.transports"]
 
@@ -44,6 +45,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(rabbit.START + 60))
     if needed and not config.option.collectonly and not os.environ.get("RABBITMQ_URL"):
         rabbit.begin()
+
+
+@pytest.fixture(scope="session")
+def plugins(plugins: list[type]) -> list[type]:
+    """The configured ones, and one by which orders can be paid online in every test."""
+    return [*plugins, CollectorPlugin]
 
 
 @pytest.fixture(scope="session")

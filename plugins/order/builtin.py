@@ -34,6 +34,7 @@ class BuiltIn:
             Extends(PRICE_ADJUSTERS, PriceAdjuster(phase=Phase.FEE, adjust=self.delivery)),
             Extends(CHECKOUT_CHECKS, self.coupon),
             Extends(CHECKOUT_CHECKS, self.minimum),
+            Extends(CHECKOUT_CHECKS, self.method),
             Extends(PAYMENT_METHODS, AtTheDoor()),
             *(Extends(ORDER_TRANSITIONS, transition) for transition in BUILT_IN),
         )
@@ -72,11 +73,15 @@ class BuiltIn:
 
     def _offers(self, plugin: str, methods: PaymentMethods, method: Method) -> bool:
         try:
-            return method.value in self._guards.pure(plugin, PAYMENT_METHODS.name, methods.offered)
+            return self._guards.pure(plugin, PAYMENT_METHODS.name, _collects, methods, method)
         except Exception:
             if plugin in self._guards.optional:
                 return False
             raise
+
+
+def _collects(methods: PaymentMethods, method: Method) -> bool:
+    return method.value in methods.offered()
 
 
 class AtTheDoor:

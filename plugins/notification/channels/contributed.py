@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.extensions import Extension, Extensions
-from core.isolation.guards import Guards, Overran, PutAside
+from core.isolation.guards import Guards
 from plugins.notification.channels.in_turn import InTurn
 from plugins.notification.ports import CHANNELS, Channel, ChannelOffer, Medium, Message, NotSent, Sent, Temporary
 
@@ -41,8 +41,6 @@ class Watched:
         plugin, what = self._offer.plugin, f"channel {self._offer.item.medium}"
         try:
             answer = await self._guards.call(plugin, what, self._asked, message, timeout=BUDGET)
-        except (Overran, PutAside):
-            raise Temporary(plugin, "resting") from None
         except Exception:  # noqa: BLE001  counted by `call`; its text may name the receiver
             raise Temporary(plugin, "internal") from None
         if isinstance(answer, NotSent):

@@ -232,6 +232,9 @@ class Customer:
         if not self._address:
             return
         got = await self._client.call("O", "POST", "/orders", wish, key=key)
+        if got.code == "PAYMENT_METHOD":  # nobody collects online in this world: another wish, another key
+            wish["paymentMethod"], key = "cod", str(time.time_ns() // 1_000_000)
+            got = await self._client.call("O", "POST", "/orders", wish, key=key)
         self._belief.cart = None  # ordering takes lines out of it
         self._done("O order", got, user=self.user, key=key)
         if got.ok:

@@ -14,7 +14,9 @@ from plugins.order.bodies import PlaceOrderBody
 from plugins.order.placing import Placing
 from plugins.order.ports import (
     CHECKOUT_CHECKS,
+    METHOD_NOT_OFFERED,
     ORDERS,
+    PAYMENT_METHODS,
     PRICE_ADJUSTERS,
     Charge,
     CheckoutProblem,
@@ -88,3 +90,34 @@ async def test_an_order_that_anothers_check_refuses_takes_nothing(shop: Shop, bu
         await placed(placing, buyer, body(mango))
     assert refused.value.code is FAR
     assert await shop.stock(mango) == 100
+
+
+async def test_without_a_plugin_that_collects_it_only_cash_is_taken(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
+    placing = placing_of(shop.app, shop.catalog)
+    with pytest.raises(Problem) as refused:
+        await placed(placing, buyer, body(mango, paymentMethod="upi"))
+    assert (refused.value.code, refused.value.details) == (METHOD_NOT_OFFERED, {"method": "UPI"})
+    assert await shop.stock(mango) == 100
+    await placed(placing, buyer, body(mango))
+    collecting = placing_of(shop.app, shop.catalog, *collector(lambda: frozenset({"UPI"})))
+    assert '"PROCESSING"' in await placed(collecting, buyer, body(mango, paymentMethod="upi"))
+    with pytest.raises(Problem):
+        await placed(collecting, buyer, body(mango, paymentMethod="card"))
+
+
+def collector(offered: Any) -> tuple[tuple[str, Extends[Any]]]:
+    class Methods:
+        def offered(self) -> Any:
+            return offered()
+
+    return (("pay", Extends(PAYMENT_METHODS, Methods())),)
+
+
+@pytest.mark.parametrize("offered", [lambda: 1 // 0, lambda: None], ids=["raises", "nothing"])
+async def test_a_plugin_that_cannot_say_what_it_collects_collects_nothing(
+    shop: Shop, buyer: Buyer, mango: ProductId, offered: Any
+) -> None:
+    placing = placing_of(shop.app, shop.catalog, *collector(offered))
+    with pytest.raises(Problem) as refused:
+        await placed(placing, buyer, body(mango, paymentMethod="upi"))
+    assert refused.value.code is METHOD_NOT_OFFERED
