@@ -57,6 +57,8 @@ async def test_what_is_announced_reaches_the_consumers_and_can_be_read_back(kern
 def test_a_sample_has_a_plausible_value_for_each_field() -> None:
     label = sample(Label, note="given")
     assert isinstance(label.parcel_id, UUID)
+    assert isinstance(label.sender, UUID)
+    assert (label.grams, label.weight) == (1, 1.0)
     assert (label.size, label.weights, label.names, label.note) == (Size.SMALL, [1], ("text",), "given")
     assert (label.extra, label.label) == ({}, Weight(grams=1))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 from uuid import UUID
 
 import attrs
@@ -11,11 +11,12 @@ import attrs
 from core.events.model import EventMeta
 from core.events.subscription import Subscription
 from core.hookspecs import hookimpl
+from core.http.fields import Whole
 from core.http.routing import PUBLIC, USER, Call, Repeat, Route
 from core.kernel import Kernel, Manifest
 from core.services import Port, Provided
 from core.store.db import Tx
-from core.types import uuid7
+from core.types import UserId, uuid7
 from tests.core.events.samples import ParcelArrived
 
 
@@ -35,6 +36,9 @@ class Label:
     """One of every kind of field."""
 
     parcel_id: UUID
+    sender: UserId
+    grams: Annotated[int, Whole(1, 9)]
+    weight: float | None
     size: Size
     weights: list[int]
     names: tuple[str, ...]
