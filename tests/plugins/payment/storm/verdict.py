@@ -11,8 +11,8 @@ import attrs
 from tests.plugins.payment.storm.fates import ENDS, Bought, Fate
 from tests.providers.razorpay import Razorpay
 
-QUIET = 180.0
-"""Seconds for the last news to be worked in: payments without a webhook are asked about after a minute."""
+QUIET = 330.0
+"""Seconds for the last news to be worked in: a payment without a webhook is asked about after one minute and five."""
 # Every step of a state, written down by the database itself.
 WITNESS = """
 CREATE TABLE public.steps (n bigserial PRIMARY KEY, what text, id text, before text, after text);
