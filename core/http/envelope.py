@@ -128,7 +128,7 @@ def problem_details(problem: Problem, request_id: str) -> bytes:
             "detail": problem.message,
             "code": problem.code.name,
             "requestId": request_id,
-            **(problem.details or {}),
+            **({"details": problem.details} if problem.details else {}),  # their names are not the RFC's
         },
         default=str,
     )

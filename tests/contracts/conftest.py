@@ -38,11 +38,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def new_world(app: TestApp, new_customer: NewCustomer, admin: Customer) -> NewWorld:
+def way() -> str:
+    """How the order of a world is paid."""
+    return "COD"
+
+
+@pytest.fixture
+def new_world(app: TestApp, new_customer: NewCustomer, admin: Customer, way: str) -> NewWorld:
     """Makes a further caller with an address, a cart, an order, notifications and a device."""
 
     async def make() -> World:
-        return await settled(app, await new_customer(), admin)
+        return await settled(app, await new_customer(), admin, way)
 
     return make
 

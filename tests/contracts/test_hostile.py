@@ -15,17 +15,20 @@ from tests.contracts.world import HOME, World
 from tests.people import NewCustomer, new_phone
 
 VALUE = re.compile(r"\{(\w+)(?::\w+)?\}")
-OWNED = {"address_id", "order_id", "export_id", "id"}
+OWNED = {"address_id", "order_id", "export_id", "id", "method_id"}
 """Path values that name what only its owner may know of."""
 UNKNOWN_IS_FINE = {"product_id", "token"}
 """Path values of which one that names nothing may be removed all the same."""
 BADLY_FORMED = {"VAL_001", "VAL_003", "VAL_004"}
+PAGE = "/payments/sandbox"
+"""Below it, the page's own token says what is asked for."""
 MAY_BE_401 = {"/auth/token/refresh"}
 """Its body is a token."""
 
 
 def path_of(route: Route, values: Mapping[str, str]) -> str:
-    return VALUE.sub(lambda found: values[found[1]], route.path)
+    query = f"?token={values.get('page', 'no')}" if route.path == f"{PAGE}/bill" else ""
+    return VALUE.sub(lambda found: values[found[1]], route.path) + query
 
 
 def names(route: Route) -> list[str]:
@@ -61,7 +64,11 @@ class Caller:
         self._app, self._route, self._new_customer = app, route, new_customer
         self._who = world.admin if is_for_admins(route) else world.customer
         self.known = world.known
-        things = {"productId": str(world.product), "addressId": world.known["address_id"], "deliveryAddress": HOME}
+        known = world.known
+        things = {"productId": str(world.product), "addressId": known["address_id"], "deliveryAddress": HOME}
+        things["methodId"] = known["method_id"]
+        if route.path.startswith(PAGE):
+            things["token"] = known["page"]
         person = {"phone": new_phone(), "phoneNumber": new_phone(), "refreshToken": world.customer.refresh}
         self.samples = Samples({**things, **person})
         self.right = self.samples.body(route.body)
@@ -79,6 +86,12 @@ class Caller:
             answer = await self._app.request(route.method, path, body=body, as_=self._who, headers=headers)
         is_civil(answer)
         return answer
+
+
+@pytest.fixture
+def way() -> str:
+    """An order that can be paid for."""
+    return "UPI"
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,12 @@ async def schema(app: TestApp) -> schemathesis.BaseSchema:
 
 
 @pytest.fixture
+def way() -> str:
+    """An order that can be paid for."""
+    return "UPI"
+
+
+@pytest.fixture
 async def caller(app: TestApp, world: World, new_world: NewWorld) -> AsyncIterator[Caller]:
     """Somebody of the test's own."""
     made = Caller(app.url, world, new_world)

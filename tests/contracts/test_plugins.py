@@ -25,11 +25,6 @@ class NoSender:
 
 
 @pytest.fixture(scope="module")
-def plugins() -> list[type]:
-    return [UserPlugin, ProductPlugin, CartPlugin, OrderPlugin, NotificationPlugin, PaymentPlugin]
-
-
-@pytest.fixture(scope="module")
 def fakes() -> Fakes:
     return {CODE_SENDER: NoSender()}
 

@@ -48,8 +48,19 @@ async def first_notification(app: TestApp, customer: Customer) -> str:
     return found
 
 
-async def settled(app: TestApp, customer: Customer, admin: Customer) -> World:
-    """One of everything, made over HTTP but for the product."""
+async def page_of(app: TestApp, customer: Customer, order_id: str) -> str:
+    """The token of the page at which the order can be paid, once it can be."""
+    async with asyncio.timeout(WAIT):
+        while True:
+            answer = await app.get(f"/payments/{order_id}", as_=customer)
+            if answer.status == 200 and answer.data["payment"]["ready"]:
+                page: str = answer.data["payment"]["toPay"]["page"]
+                return page.partition("#")[2]
+            await asyncio.sleep(0.02)
+
+
+async def settled(app: TestApp, customer: Customer, admin: Customer, way: str) -> World:
+    """One of everything, made over HTTP but for the product. `way` is how the order is paid."""
     shelf, device = await new_shelf(app), uuid4().hex
     product = await shelf.product(price=30_000, stock=PLENTY)
     await shelf.shown()
@@ -61,7 +72,9 @@ async def settled(app: TestApp, customer: Customer, admin: Customer) -> World:
 
     line = {"productId": str(product), "quantity": 1}
     address = (await post("/addresses", HOME))["address"]
-    order = (await post("/orders", {"items": [line], "addressId": address["id"], "paymentMethod": "COD"}))["order"]
+    order = (await post("/orders", {"items": [line], "addressId": address["id"], "paymentMethod": way}))["order"]
+    method = (await post("/payment-methods", {"type": "upi", "upiId": "asha@okbank"}))["paymentMethod"]
+    page = "" if way == "COD" else await page_of(app, customer, order["id"])
     await post("/cart/items", line)
     await post("/notifications/devices", {"token": device, "platform": "web"})
     export = (await post("/users/me/export", {}))["export"]
@@ -75,5 +88,8 @@ async def settled(app: TestApp, customer: Customer, admin: Customer) -> World:
         "id": entry,
         "token": device,
         "export_id": export["id"],
+        "method_id": method["id"],
+        "provider": "sandbox",
+        "page": page,
     }
     return World(customer=customer, admin=admin, product=product, known=known)

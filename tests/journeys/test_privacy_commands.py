@@ -15,6 +15,7 @@ from core.app import App
 from core.kernel import Kernel
 from core.privacy.commands import privacy_command
 from core.testing import TestApp
+from core.testing.stand_ins import StandIn
 from core.types import uuid7
 from plugins.cart.copies import Copies
 from tests.forgetting import STATE, begun, erased, go_on, holding
@@ -31,7 +32,7 @@ class Terminal:
     app: App
 
     def _on_kernel(self, work: Callable[[Kernel], Awaitable[None]]) -> None:
-        beside = App(self.app.settings, [type(plugin)() for plugin in self.app.plugins.all])
+        beside = App(self.app.settings, [type(one)() for one in self.app.plugins.all if not isinstance(one, StandIn)])
 
         async def main() -> None:
             await beside.db.pool.open()

@@ -87,7 +87,7 @@ def test_problem_json_is_rfc_9457() -> None:
         "detail": "Some of the input is not valid.",
         "code": "VAL_001",
         "requestId": "r",
-        "validationErrors": [{"field": "name", "message": "is required", "code": "required"}],
+        "details": {"validationErrors": [{"field": "name", "message": "is required", "code": "required"}]},
     }
 
 
