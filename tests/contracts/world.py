@@ -33,9 +33,10 @@ class World:
         return {name: self.known.get(name, value) for name, value in sent.items()}
 
     def aim_body(self, body: Any) -> Any:
-        """The same body, wherever it names a product naming one that is there."""
+        """The same body, wherever it names a product or a saved method naming one that is there."""
+        there = {"productId": str(self.product), "methodId": self.known["method_id"]}
         if isinstance(body, dict):
-            return {k: str(self.product) if k == "productId" else self.aim_body(v) for k, v in body.items()}
+            return {k: there.get(k) or self.aim_body(v) for k, v in body.items()}
         return [self.aim_body(item) for item in body] if isinstance(body, list) else body
 
 
