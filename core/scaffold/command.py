@@ -20,9 +20,5 @@ def new_plugin_command(name: str, parent: Path) -> None:
     except NoPackage as error:
         raise click.ClickException(str(error)) from None
     click.echo(
-        f"{folder} is written. Next:\n\n"
-        f"  cd {folder}\n"
-        f"  pip install -e '.[test]'\n"
-        f"  pytest\n"
-        f"  vurksha serve --reload"
+        f"{folder} is written. Next:\n\n  cd {folder}\n  pip install -e '.[test]'\n  pytest\n  vurksha serve --reload"
     )
