@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -89,6 +90,8 @@ class Client:
     def __init__(self, url: str, session: aiohttp.ClientSession, record: Record) -> None:
         self._url, self._session, self._record = url, session, record
         self.token = ""
+        self.renew: Callable[[], Awaitable[None]] | None = None
+        """What the app does when its access token has run out: then it sends the request once more."""
 
     async def call(
         self, path: str, method: str, where: str, body: object = None, *, key: str | None = None, retry: bool = True
@@ -98,6 +101,9 @@ class Client:
         unclear, began = False, time.time()
         for number, pause in enumerate((*PAUSES, None), 1):
             status, kind, content = await self._attempt(path, method, where, body, key, number)
+            if status == 401 and code_of(content) == "AUTH_002" and self.renew is not None:
+                await self.renew()
+                status, kind, content = await self._attempt(path, method, where, body, key, number)
             kinds.append(kind)
             unclear |= kind == "T" or status >= 500
             if 0 < status < 500 or pause is None or not retry:

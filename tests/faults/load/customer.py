@@ -57,6 +57,7 @@ class Customer:
         self.phone = f"{6 + number % 4}{chance.randrange(10**9):09d}"
         self.user, self._refresh, self._address = "", "", ""
         self._belief = Belief()
+        client.renew = self.renew
 
     @property
     def signed_in(self) -> bool:
