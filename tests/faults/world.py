@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import attrs
 
 from tests.faults.broker import Broker
+from tests.faults.never.book import PLUGINS
 from tests.faults.postgres import Cluster
 from tests.faults.processes import ROOT, Child, NotRunning, free_port, workplace
 from tests.faults.proxy import FaultProxy, Mode
@@ -138,6 +139,7 @@ class World:
         """What all replicas share. URLs lead straight to the stores; replicas get those of their proxies instead."""
         return {
             "VURKSHA_ENV": "production" if self.options.production else "test",
+            "VURKSHA_PLUGINS": ",".join(PLUGINS),
             "DATA_DIR": str(self.folder / "data"),
             "HOME": str(self.folder),
             "PYTHONPATH": str(ROOT),

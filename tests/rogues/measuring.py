@@ -52,6 +52,8 @@ async def server(names: Sequence[str], servers: Servers, folder: Path, path: str
         "VURKSHA_REDIS__PREFIX": f"{secrets.token_hex(4)}:", "VURKSHA_HTTP__ADDRESS_RATE": "100000.0",
         "PYTHONPATH": os.pathsep.join([path, str(Path(__file__).parents[2])]),
         "VURKSHA_ISOLATION__MEMORY": "32",
+        "VURKSHA_ISOLATION__BLOCK": "0.25",
+        "VURKSHA_ISOLATION__LONGEST_BLOCK": "2.0",
     }  # fmt: skip
     for command in ("migrate", "seed"):
         await _done(await _program(env, folder, command), folder / f"{command}.log")

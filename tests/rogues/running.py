@@ -39,7 +39,7 @@ def installed(folder: Path) -> Iterator[None]:
 def settings_with(rogue: str | None, env: Mapping[str, str]) -> tuple[Settings, App]:
     """An app of the configured plugins and the rogue, not started."""
     configured = configuration.read({"VURKSHA_ENV": "test"}).plugins
-    names = [*configured, *([rogue] if rogue else [])]
+    names = [*(name for name in configured if name != "*"), *([rogue] if rogue else [])]
     source = configuration.read({"VURKSHA_ENV": "test", "PORT": "0", "VURKSHA_PLUGINS": ",".join(names), **env})
     found = search(source.plugins, source.required)
     settings = configuration.build(source, plugin_sections(found.classes))

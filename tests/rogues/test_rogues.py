@@ -20,6 +20,8 @@ QUICK = {
     "VURKSHA_ISOLATION__MEMORY": "16",
     "VURKSHA_ISOLATION__MEMORY_SAMPLE": "3.0",
     "VURKSHA_ISOLATION__HELD": "2.0",
+    "VURKSHA_ISOLATION__BLOCK": "0.25",
+    "VURKSHA_ISOLATION__LONGEST_BLOCK": "2.0",
 }
 """So that nobody waits for long."""
 NAMED: Mapping[str, tuple[str, ...]] = {

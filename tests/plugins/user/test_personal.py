@@ -166,7 +166,7 @@ async def test_a_copy_is_asked_for_made_and_read_over_http(app: TestApp, new_cus
     assert got.data["export"] == status
     document = got.data["document"]
     assert set(document) == {
-        "format", "userId", "madeAt", "kernel", "user", "product", "cart", "order", "notification",
+        "format", "userId", "madeAt", "kernel", "user", "product", "cart", "order", "notification", "payment",
     }  # fmt: skip
     assert document["user"]["addresses"][0]["fullName"] == HOME["fullName"]
     assert str(other.user_id) not in got.body.decode()
