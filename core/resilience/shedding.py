@@ -23,8 +23,8 @@ SAMPLE = 32
 """Requests between two looks at how long they took."""
 EVERY = 0.05
 """Seconds between two looks at the loop's lag."""
-STALL = 2.0
-"""Seconds without a beat after which no write is begun: a balancer has sent it to another replica by then."""
+STALL = 20
+"""Times `LATE` without a beat, after which no write is begun: a balancer has sent it to another replica by then."""
 SHARES = {Rank.REPORTS: 0.5, Rank.CATALOGUE: 0.7, Rank.OWN: 0.8, Rank.CART: 0.9}
 """Of the limit, that requests of a rank and those below it may fill. What is vital is let in up to `LARGEST`."""
 PATIENCE = {Rank.REPORTS: 1.0, Rank.CATALOGUE: 1.0, Rank.OWN: 1.5, Rank.CART: 2.0, Rank.VITAL: 5.0}
@@ -72,7 +72,7 @@ class Shedder:
     @property
     def stalled(self) -> bool:
         """Whether the process stood still until now: whoever sent what it finds waiting may have given up on it."""
-        return self._clock() - self._beat > STALL
+        return self._clock() - self._beat > STALL * self._late
 
     async def watch(self) -> None:
         """Measure the loop's lag for ever."""
