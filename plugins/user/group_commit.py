@@ -1,6 +1,7 @@
 """Group commit: what is asked for while a transaction is under way goes together in the next one (ADR 27)."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -14,8 +15,10 @@ from core.tasks import Stray, Tasks, no_stray
 
 T = TypeVar("T")
 R = TypeVar("R")
+STUCK = 0.05
+"""Seconds after which a transaction under way is no longer waited for: those who come later get another beside it."""
 LANES = 2
-"""Transactions under way at once: while one waits for its commit, the other works."""
+"""Transactions under way at once, at most."""
 MOST = 32
 """Items of one transaction: each holds its locks until all are done."""
 
@@ -37,7 +40,7 @@ class GroupCommit(Generic[T, R]):
         """
         self._together, self._tasks = together, Tasks()
         self._waiting: deque[_Asked[T, R]] = deque()
-        self._lanes = 0
+        self._lanes, self._began = 0, 0.0
 
     async def ask(self, item: T) -> R:
         """The item's result. Raises what its transaction raised, unless that was undone: then it gets one of its own.
@@ -46,7 +49,7 @@ class GroupCommit(Generic[T, R]):
         """
         answer: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Asked(item, deadline.get(), answer))
-        if self._lanes < LANES:
+        if not self._lanes or (self._lanes < LANES and time.monotonic() - self._began > STUCK):
             self._lanes += 1
             self._tasks.spawn("user.group_commit", self._lane())
         result = await answer
@@ -71,6 +74,7 @@ class GroupCommit(Generic[T, R]):
         return asked
 
     async def _run(self, asked: Sequence[_Asked[T, R]]) -> None:
+        self._began = time.monotonic()
         deadline.set(max(one.until for one in asked))
         try:
             with no_stray():

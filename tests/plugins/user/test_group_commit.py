@@ -9,7 +9,7 @@ import pytest
 from core.context import deadline
 from core.errors import UNAVAILABLE, Problem
 from core.store.db import Lost, RolledBack
-from plugins.user.group_commit import LANES, MOST, GroupCommit
+from plugins.user.group_commit import LANES, MOST, STUCK, GroupCommit
 
 
 class Ledger:
@@ -61,7 +61,7 @@ async def busy(group: GroupCommit[int, int]) -> list[asyncio.Task[int]]:
     tasks = []
     for number in range(LANES):
         tasks.append(asyncio.create_task(group.ask(-number - 1)))
-        await settle()
+        await asyncio.sleep(STUCK * 1.2)  # then another may begin beside it
     return tasks
 
 
@@ -86,6 +86,18 @@ async def test_the_first_goes_at_once_and_who_comes_meanwhile_goes_together(
     ledger.go()
     assert await answers(*first, *rest) == [-2, -4, 2, 4, 6]
     assert ledger.begun == [[-1], [-2], [1, 2, 3]]
+
+
+async def test_nothing_begins_beside_a_transaction_that_is_not_stuck(
+    ledger: Ledger, group: GroupCommit[int, int]
+) -> None:
+    first = asking(group, 1)
+    await settle()
+    rest = asking(group, 2)
+    await settle()
+    assert ledger.begun == [[1]]
+    ledger.go()
+    assert await answers(*first, *rest) == [2, 4]
 
 
 async def test_a_transaction_has_its_bound(ledger: Ledger, group: GroupCommit[int, int]) -> None:
