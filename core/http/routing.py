@@ -43,6 +43,7 @@ PUBLIC = Policy()
 USER = Policy(frozenset(Role))
 LIVE_USER = Policy(frozenset(Role), live=True)
 ONCE_USER = Policy(frozenset(Role), ended=True)
+"""Whoever has, or had, a session."""
 ADMIN = Policy(frozenset({Role.ADMIN}), live=True)
 
 

@@ -19,12 +19,12 @@ import pytest
 pytest.register_assert_rewrite("core.testing.contract")
 
 from core.testing.client import Answer, Person, SignedIn, TestApp  # noqa: E402  what asserts is rewritten first
-from core.testing.contract import PluginContract  # noqa: E402
-from core.testing.fixtures import NewKernel, app, db, fakes, kernel, plugins, redis  # noqa: E402
-from core.testing.running import running, settings_for  # noqa: E402
-from core.testing.samples import sample  # noqa: E402
-from core.testing.servers import NewDatabase, database_url, new_database, redis_url, servers  # noqa: E402
-from core.testing.stand_ins import Fakes, Gate, StandIn  # noqa: E402
+from core.testing.contract import PluginContract  # noqa: E402  as above
+from core.testing.fixtures import NewKernel, app, db, fakes, kernel, plugins, redis  # noqa: E402  as above
+from core.testing.running import running, settings_for  # noqa: E402  as above
+from core.testing.samples import sample  # noqa: E402  as above
+from core.testing.servers import NewDatabase, database_url, new_database, redis_url, servers  # noqa: E402  as above
+from core.testing.stand_ins import Fakes, Gate, StandIn  # noqa: E402  as above
 
 __all__ = [
     "Answer",

@@ -31,7 +31,7 @@ class _Asked(Generic[T, R]):
 
 
 class GroupCommit(Generic[T, R]):
-    """Collects items while its lanes are busy. Nobody waits for company: what comes to a free lane goes at once."""
+    """Collects items while a transaction is under way. Nobody waits for company: when none is, an item goes at once."""
 
     def __init__(self, together: Callable[[Sequence[T]], Awaitable[Sequence[R | None]]]) -> None:
         """`together` is one transaction; it answers a result for each item, or None for one that it left untouched.

@@ -114,7 +114,7 @@ def _refusal(status: int, answer: Answer | None) -> ProviderError:
     if status in OURS:
         return ProviderAway(PROVIDER, "misconfigured")
     if status >= 500 or status < 400 or answer is None:  # noqa: PLR2004  its trouble, or a way that is not the API's
-        return ProviderAway(PROVIDER, "unavailable" if status >= 400 else "garbage")  # noqa: PLR2004
+        return ProviderAway(PROVIDER, "unavailable" if status >= 400 else "garbage")  # noqa: PLR2004  a server's error
     error = answer.get("error")
     said = error if isinstance(error, dict) else {}
     reasons = (str(said.get(name, "")).lower() for name in ("reason", "code"))
