@@ -52,7 +52,6 @@ def program(url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def opened(url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The shop with some plugins, on the same database each time."""
-
     classes = dict(zip(BUILT_IN, find(BUILT_IN), strict=True))
     data = tmp_path_factory.mktemp("data")
 
