@@ -84,7 +84,7 @@ class FakeProvider:
         """A gateway order, or the same with a UPI link or request."""
         self._called("create")
         self.asked.append(intent)
-        gateway_order_id = intent.gateway_order_id or f"order_{uuid7().hex}"
+        gateway_order_id = intent.gateway_order_id or f"order_{intent.payment_id.hex}"
         self.intents[gateway_order_id] = intent
         return Started(
             gateway_order_id=gateway_order_id,
@@ -127,7 +127,8 @@ class FakeProvider:
     def verify(self, raw: bytes, headers: Mapping[str, str]) -> Notice:
         """HMAC over the raw bytes, then read."""
         digest = hmac.new(SECRET, raw, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(digest.encode(), headers.get(SIGNATURE, "").encode()):
+        given = next((value for name, value in headers.items() if name.lower() == SIGNATURE), "")
+        if not hmac.compare_digest(digest.encode(), given.encode()):
             raise NoticeForged(self.name, "signature")
         try:
             return wire.structure(orjson.loads(raw), Notice)
