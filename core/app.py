@@ -31,6 +31,7 @@ from core.kernel import Kernel
 from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
+from core.operations.listener import Operations
 from core.plugin_finding import Found
 from core.plugin_wiring import Wiring
 from core.plugins import NOBODY, Plugins
@@ -84,6 +85,7 @@ class App:
         self.plugins = Plugins(plugins, left_out)
         self.log = log_stream or RequestLog(enabled=settings.log.requests)
         self.clockwork = Clockwork(hsts=settings.http.hsts)
+        self.operations = Operations(settings.operations, lenient=settings.development)
         self.hopeless = asyncio.Event()
         """A background loop keeps failing: the process had better end and be started again (RELIABILITY 4.10)."""
         self.tasks, self.workers = (Tasks(lambda _: self.hopeless.set()) for _ in range(2))
@@ -146,6 +148,7 @@ class App:
 
     def _steps(self) -> Lifecycle:
         steps = Lifecycle()
+        steps.add("operations", self.operations.serving)
         steps.add("clockwork", self._ticking)
         steps.add("presence", lambda: self.presence.opened(Tasks(lambda _: self.hopeless.set())))
         steps.add("redis", self._redis)

@@ -23,10 +23,11 @@ from core.plugin_commands import add_commands, plugins_command
 from core.plugin_finding import Found, PluginError, installed, search
 from core.privacy.commands import privacy_command
 from core.scaffold.command import new_plugin_command
-from core.serve import CannotListen, replica
+from core.serve import replica
 from core.serve import run as run_loop
 from core.servers import serving_on, with_servers, with_urls
 from core.settings import KERNEL_SECTIONS, BadSettings, Secret, Settings
+from core.sockets import CannotListen
 from core.store import migrate as migrations
 from core.store.embedded import Embedded
 from core.store.embedded_process import EmbeddedError

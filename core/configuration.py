@@ -27,8 +27,9 @@ GIVEN_NAMES = {
     "JWT_SECRET": ("auth", "secret"),
     "PORT": ("http", "port"),
     "LOG_LEVEL": ("log", "level"),
+    "OPERATIONS_TOKEN": ("operations", "token"),
 }
-"""Environment names that the user gave (DESIGN 4); all others are VURKSHA_<SECTION>__<KEY>."""
+"""Environment names that stand alone (DESIGN 4); all others are VURKSHA_<SECTION>__<KEY>."""
 PLUGINS = "VURKSHA_PLUGINS"
 """Names of the plugins to load, with commas between them, instead of those in the files."""
 LISTS = ("plugins", "more_plugins", "required_plugins")

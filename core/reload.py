@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.configuration import config_dir
-from core.serve import bind, stop_signals
+from core.serve import stop_signals
 from core.servers import serving_on
 from core.settings import Settings
+from core.sockets import bind
 from core.supervisor import child, urls
 
 SUFFIXES = frozenset({".py", ".sql", ".toml"})

@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from core.app import App
 from core.isolation.migrations import surviving
 from core.observe.logging import install
 from core.settings import Settings
+from core.sockets import bind
 from core.store import migrate
 
 CLOSING, GRACE = 5.0, 1.0
@@ -26,24 +26,6 @@ CLOSING, GRACE = 5.0, 1.0
 log = logging.getLogger("core.serve")
 COLLECT = 50_000, 20, 20
 """Requests leave few cycles behind: looking after every 700 new objects cost a tenth of a write's processor time."""
-
-
-class CannotListen(Exception):
-    """The port is taken or not ours to take."""
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket that replicas on this machine share (SO_REUSEPORT)."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    sock.setblocking(False)
-    return sock
 
 
 def stop_signals() -> asyncio.Event:
@@ -68,6 +50,7 @@ async def replica(build: Callable[[], App], settings: Settings, *, prepare: bool
     faultpoints.arm(settings.faults.points, f"{settings.faults.seed} {settings.http.port}")
     loop, stop = asyncio.get_running_loop(), stop_signals()
     sock = bind(settings.http.host, settings.http.port)
+    app.operations.bind()
     if prepare:
         await migrate.apply(app.db.pool.dsn, app.migrations, failed=surviving(app.kernel.guards))
     server = await app.listen(sock)

@@ -152,6 +152,18 @@ class IsolationSettings:
 
 
 @attrs.frozen(kw_only=True)
+class OperationsSettings:
+    """The operators' listener: metrics and the status page. Replica i of `serve --replicas` takes `port` + i."""
+
+    host: str = "127.0.0.1"
+    """Empty: no such listener."""
+    port: int = 9100
+    """0: any that is free."""
+    token: Secret
+    """Whoever shows it may look."""
+
+
+@attrs.frozen(kw_only=True)
 class FaultSettings:
     """Fault points to arm (core.faultpoints), for tests only: production refuses them. `seed` repeats a run."""
 
@@ -170,6 +182,7 @@ KERNEL_SECTIONS: dict[str, type] = {
     "deploy": DeploySettings,
     "log": LogSettings,
     "isolation": IsolationSettings,
+    "operations": OperationsSettings,
     "faults": FaultSettings,
 }
 
@@ -191,6 +204,7 @@ class Settings:
     deploy: DeploySettings
     log: LogSettings
     isolation: IsolationSettings
+    operations: OperationsSettings
     faults: FaultSettings
     sections: Mapping[str, object]
 

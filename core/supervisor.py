@@ -7,12 +7,14 @@ import signal
 import sys
 from asyncio.subprocess import Process
 
-from core.serve import bind, stop_signals
+from core.serve import stop_signals
 from core.servers import serving_on
 from core.settings import Secret, Settings
+from core.sockets import bind
 from core.store.embedded_process import bond
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+OPERATIONS_PORT = "VURKSHA_OPERATIONS__PORT"
 HEALTHY_AFTER = 10.0
 """Seconds: a replica that lived this long failed by accident, not by nature."""
 log = logging.getLogger("core.supervisor")
@@ -22,10 +24,20 @@ async def supervise(settings: Settings, replicas: int) -> int:
     """Run until SIGTERM or Ctrl-C; replicas get SIGTERM then and are waited for. Raises CannotListen."""
     stop = stop_signals()
     bind(settings.http.host, settings.http.port).close()  # else every replica would find out, again and again
+    ports = operations_ports(settings, replicas)
     async with serving_on(settings) as ready:
         env = os.environ | urls(ready)
-        await asyncio.gather(*(_keep(env, stop) for _ in range(replicas)))
+        await asyncio.gather(*(_keep({**env, OPERATIONS_PORT: str(port)}, stop) for port in ports))
     return 0
+
+
+def operations_ports(settings: Settings, replicas: int) -> list[int]:
+    """One for each, in a row, or 0 for any that is free. Raises CannotListen where production cannot have them."""
+    own = settings.operations
+    ports = [own.port + place if own.port else 0 for place in range(replicas)]
+    for port in ports if own.host and not settings.development else ():
+        bind(own.host, port, shared=False).close()
+    return ports
 
 
 def urls(settings: Settings) -> dict[str, str]:

@@ -34,6 +34,8 @@ SETTINGS = {
     "VURKSHA_STOP__FINISH": "10",
     "VURKSHA_HTTP__TRUSTED_PROXIES": "127.0.0.0/8",
     "JWT_SECRET": "one secret for all replicas of a cluster",
+    "OPERATIONS_TOKEN": "one token for all replicas of a cluster",
+    "VURKSHA_OPERATIONS__PORT": "0",
     "VURKSHA_USER__CODE_PEPPER": "one pepper for all replicas of a cluster",
 }
 """Environment names; `Replicas(..., env=...)` overrides them."""

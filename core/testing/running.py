@@ -12,8 +12,8 @@ import attrs
 from core import configuration
 from core.app import App, plugin_sections
 from core.plugins import GROUP, PluginError, find
-from core.serve import bind
 from core.settings import Settings
+from core.sockets import bind
 from core.store import migrate
 from core.testing.client import TestApp
 from core.testing.stand_ins import Fakes, completed

@@ -79,6 +79,7 @@ async def stores(folder: Path) -> AsyncIterator[World]:
                 "DATABASE_URL": found.database_url,
                 "REDIS_URL": found.redis_url,
                 "JWT_SECRET": secrets.token_hex(32),
+                "OPERATIONS_TOKEN": secrets.token_hex(32),
                 "VURKSHA_USER__CODE_PEPPER": pepper,
                 "VURKSHA_HTTP__USER_RATE": "1000000",
                 "VURKSHA_HTTP__ADDRESS_RATE": "1000000",

@@ -10,8 +10,8 @@ import aiohttp
 from core import configuration
 from core.app import App, plugin_sections
 from core.configuration import Source
-from core.serve import bind
 from core.settings import Settings
+from core.sockets import bind
 from core.store import migrate
 from core.testing import TestApp
 from tests.core.http.probe import ProbePlugin
@@ -22,6 +22,7 @@ QUICK: Mapping[str, Section] = {
              "trusted_proxies": ["127.0.0.0/8"], "late": 10.0},
     "events": {"poll": 0.05},
     "stop": {"drain": 0, "finish": 1},
+    "operations": {"port": 0},
 }  # fmt: skip
 
 

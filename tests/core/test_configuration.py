@@ -87,13 +87,14 @@ def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:
 
 def test_production_refuses_missing_and_short_secrets(tmp_path: Path) -> None:
     urls = {"DATABASE_URL": "postgresql:///a", "REDIS_URL": "redis://b"}
+    secrets = {"JWT_SECRET": GOOD, "OPERATIONS_TOKEN": GOOD, "VURKSHA_SHOP__PEPPER": GOOD}
     with pytest.raises(BadSettings) as caught:
         build(tmp_path, VURKSHA_ENV="production", JWT_SECRET="short", **urls)
     assert [m for m in caught.value.mistakes if "auth.secret needs at least 32" in m]
     assert [m for m in caught.value.mistakes if "VURKSHA_SHOP__PEPPER" in m]
     with pytest.raises(BadSettings, match="DATABASE_URL"):
-        build(tmp_path, VURKSHA_ENV="production", JWT_SECRET=GOOD, VURKSHA_SHOP__PEPPER=GOOD)
-    good = build(tmp_path, VURKSHA_ENV="production", JWT_SECRET=GOOD, VURKSHA_SHOP__PEPPER=GOOD, **urls)
+        build(tmp_path, VURKSHA_ENV="production", **secrets)
+    good = build(tmp_path, VURKSHA_ENV="production", **secrets, **urls)
     assert good.development is False
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.serve import CannotListen, bind
+from core.sockets import CannotListen, bind
 from core.store.embedded import Servers
 from tests.conftest import NewDatabase
 from tests.core.program import LONG, Program, alive, children, fetch, until

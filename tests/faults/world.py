@@ -144,6 +144,8 @@ class World:
             "HOME": str(self.folder),
             "PYTHONPATH": str(ROOT),
             "JWT_SECRET": self._secret,
+            "OPERATIONS_TOKEN": self._secret,
+            "VURKSHA_OPERATIONS__PORT": "0",
             "VURKSHA_USER__CODE_PEPPER": self._pepper,
             "VURKSHA_HTTP__HOST": "127.0.0.1",
             "VURKSHA_NOTIFICATION__MEDIA": "sms",
