@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from tests import rabbit
 from tests.collector.plugin import CollectorPlugin
 
+# Examples may take long to make, and to try, on a busy build machine.
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("busy")
 pytest_plugins = ["core.testing", "tests.people", "tests.transports"]
 
 NewDatabase = Callable[[], Awaitable[str]]

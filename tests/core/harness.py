@@ -19,7 +19,7 @@ from tests.core.http.probe import ProbePlugin
 Section = Mapping[str, object]
 QUICK: Mapping[str, Section] = {
     "http": {"port": 0, "user_rate": 1e5, "address_rate": 1e5, "cors_origins": ["https://shop.example"],
-             "trusted_proxies": ["127.0.0.0/8"], "late": 10.0},
+             "trusted_proxies": ["127.0.0.0/8"], "late": 3600.0},
     "events": {"poll": 0.05},
     "stop": {"drain": 0, "finish": 1},
     "operations": {"port": 0},

@@ -58,7 +58,7 @@ async def test_the_bill_explains_its_total_line_by_line(shop: Shop, buyer: Buyer
     ]
     assert sum(line["amount"] for line in order["charges"]) == order["total"] == 340
     await shop.db.fetchval("UPDATE orders.orders SET charges = NULL WHERE id = $1 RETURNING id", UUID(order["id"]))
-    assert await shop.order(buyer, order["id"]) == order, "as an order from before explains itself"
+    assert (await shop.order(buyer, order["id"]))["charges"] == order["charges"], "as one from before explains itself"
 
 
 async def test_lines_of_one_product_are_merged_and_client_prices_ignored(shop: Shop, buyer: Buyer) -> None:

@@ -47,14 +47,15 @@ async def test_an_unknown_provider_has_no_address_here(till: Till) -> None:
 async def test_a_repeated_notice_is_answered_and_counts_once(till: Till, buyer: Buyer, mango: ProductId) -> None:
     order = await till.ordered(buyer, mango)
     attempt = await till.pays(order)
-    event_id = uuid7().hex
-    for _ in range(5):
-        assert (await till.tell(attempt, event_id)).status == 200
-        assert (await till.tell(attempt)).status == 200
+    event_ids = [uuid7().hex for _ in range(6)]
+    for event_id in event_ids:
+        for _ in range(2):
+            assert (await till.tell(attempt, event_id)).status == 200
     await till.status(order, buyer, "CONFIRMED")
     await till.idle()
     assert await till.events(order) == ["payment.initiated", "payment.completed"]
-    assert await till.app.db.fetchval(OUTCOME, event_id) == "completed"
+    outcomes = sorted([await till.app.db.fetchval(OUTCOME, event_id) for event_id in event_ids])
+    assert outcomes == ["completed", *["old"] * 5], "whichever was read first"
 
 
 async def test_reordered_notices_never_take_a_payment_back(till: Till, buyer: Buyer, mango: ProductId) -> None:
