@@ -98,6 +98,7 @@ class App:
         pieces = self._pieces()
         table, self.routes = self.wiring.served(PREFIX, pieces)
         self.keys = KeyRing(self.db, self.kernel.tokens)
+        self.meter = pieces.meter
         self.migrations = migrate.read(self.plugins.migration_folders())
         subscriptions = self.privacy.guarded(self.wiring.subscriptions())
         events, rabbitmq, guards = settings.events, settings.rabbitmq, self.kernel.guards

@@ -28,6 +28,7 @@ from core.isolation.guards import Guards, Overran, PutAside
 from core.isolation.watches import Watches
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.observe.progress import Progress
 from core.plugin_lifespan import Lifespan, told_when_late
 from core.plugin_rules import ADMIN
 from core.plugins import NOBODY, Plugins, manifest_of
@@ -37,10 +38,11 @@ from core.tasks import SILENCE, Tasks, lively
 class Aside:
     """An endpoint that answers 503 while its plugin is put aside."""
 
-    __slots__ = ("_guards", "_inner", "_name", "_pieces", "_plugin")
+    __slots__ = ("_guards", "_inner", "_pieces", "_plugin", "_tally")
 
     def __init__(self, inner: Served, plugin: str, name: str, guards: Guards, pieces: Pieces) -> None:
-        self._inner, self._plugin, self._name, self._guards, self._pieces = inner, plugin, name, guards, pieces
+        self._inner, self._plugin, self._guards, self._pieces = inner, plugin, guards, pieces
+        self._tally = pieces.meter.route(plugin, name)
 
     async def serve(self, incoming: Incoming, values: Values, /) -> bytes:
         """The endpoint's answer, or the refusal."""
@@ -49,7 +51,9 @@ class Aside:
         began, problem = time.perf_counter(), PutAside(self._plugin)
         request_id = request_id_of(incoming.headers.get("X-Request-ID"))
         answer = self._pieces.clockwork.refuse(request_id.encode(), problem, incoming.headers)
-        self._pieces.log.request(self._name, problem.code.status, began, request_id, None)
+        progress = Progress()
+        progress.refused(problem)
+        self._pieces.log.request(self._tally, problem.code.status, began, request_id, progress)
         return answer
 
 
@@ -67,7 +71,9 @@ class Wiring:
 
     def kernel_of(self, manifest: Manifest) -> Kernel:
         """What one plugin sees: tasks of its own, and of the database's connections a few, if it is optional."""
-        tasks = self.tasks[manifest.name] = Tasks(lambda what: self._given_up(manifest, what))
+        tasks = self.tasks[manifest.name] = Tasks(
+            lambda what: self._given_up(manifest, what), owner=manifest.name
+        )
         db = self._kernel.db if manifest.required else self.watches.view(manifest.name)
         return attrs.evolve(self._kernel, tasks=tasks, db=db)
 
@@ -105,19 +111,21 @@ class Wiring:
     ) -> Iterator[tuple[str, str, Served]]:
         for one in declared:
             if isinstance(one, Files):
-                for path, file in files(one, pieces.clockwork):
-                    yield "GET", path, self._aside(manifest, file, f"GET {path}", pieces)
+                name = f"GET {one.prefix}/*"
+                for path, file in files(one, pieces.clockwork, pieces.log, pieces.meter.route(manifest.name, name)):
+                    yield "GET", path, self._aside(manifest, file, name, pieces)
             else:
                 name = f"{one.method} {prefix}{one.path}"
-                route = one if manifest.required else attrs.evolve(one, handler=self._watched(one, manifest.name))
-                yield one.method, prefix + one.path, self._aside(manifest, Endpoint(route, pieces, name), name, pieces)
+                route = one if manifest.required else attrs.evolve(one, handler=self._watched(one, name, manifest.name))
+                endpoint = Endpoint(route, pieces, name, manifest.name)
+                yield one.method, prefix + one.path, self._aside(manifest, endpoint, name, pieces)
 
     def _aside(self, manifest: Manifest, served: Served, name: str, pieces: Pieces) -> Served:
         return served if manifest.required else Aside(served, manifest.name, name, self._guards, pieces)
 
-    def _watched(self, route: Route, plugin: str) -> Handler:
+    def _watched(self, route: Route, what: str, plugin: str) -> Handler:
         """The handler; how each of its calls ends is counted. Its time-out is the request's."""
-        handler, guards, what = route.handler, self._guards, f"{route.method} {route.path}"
+        handler, guards = route.handler, self._guards
 
         @wraps(handler)
         async def handle(call: Call[Any, Any]) -> object:
@@ -154,7 +162,8 @@ class Wiring:
     def jobs(self) -> list[Job]:
         """Those of an optional plugin stop while it is put aside."""
         asked = self._plugins.ask("jobs")
-        return [one if manifest.required else self._job(manifest.name, one) for manifest, jobs in asked for one in jobs]
+        named = [(manifest, attrs.evolve(one, plugin=manifest.name)) for manifest, jobs in asked for one in jobs]
+        return [one if manifest.required else self._job(manifest.name, one) for manifest, one in named]
 
     def _job(self, plugin: str, job: Job) -> Job:
         guards = self._guards

@@ -12,6 +12,7 @@ from multidict import istr
 
 from core.http.envelope import JSON, META, Clockwork, correlation_of
 from core.http.routing import Cache
+from core.observe.meter import Tally
 
 MOST, MOST_BYTES = 8_192, 64 * 2**20
 """Answers kept, and what they weigh together; then all go, for whoever varies queries without end."""
@@ -25,7 +26,7 @@ TAIL = b"," + META + b"%b}"
 class Kept:
     """One encoded answer. `kind` and `short_kind` are its own headers with and without a body."""
 
-    route: str
+    tally: Tally
     etag: str
     kind: bytes
     short_kind: bytes
@@ -88,8 +89,8 @@ def _weight(target: str, kept: Kept) -> int:
 class CachedAnswers:
     """One route's way into the memory."""
 
-    def __init__(self, cache: Cache, memory: Memory, route: str) -> None:
-        self._memory, self._route = memory, route
+    def __init__(self, cache: Cache, memory: Memory, tally: Tally) -> None:
+        self._memory, self._tally = memory, tally
         self._control = b"Cache-Control: public, max-age=%d\r\n" % cache.max_age
 
     def find(self, target: str, headers: Mapping[str, str], request_id: bytes) -> tuple[int, bytes] | None:
@@ -110,6 +111,6 @@ class CachedAnswers:
         etag = f'W/"{hashlib.blake2b(data + pagination, digest_size=12).hexdigest()}"'
         short = self._control + b"ETag: %b\r\n" % etag.encode()
         lead = b'{"success":true,"data":' + data
-        kept = Kept(self._route, etag, JSON + short, short, lead, pagination, valid)
+        kept = Kept(self._tally, etag, JSON + short, short, lead, pagination, valid)
         self._memory.keep(target, kept)
         return kept.send(self._memory.clockwork, headers, request_id)

@@ -24,12 +24,14 @@ from core.http.idempotency import admit, as_reply, encoded, in_transaction, keye
 from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route, Sent
 from core.http.table import Values
-from core.observe.logging import RequestLog, log_failure
+from core.observe.logging import RequestLog
+from core.observe.meter import KERNEL, Meter
+from core.observe.progress import Progress
+from core.observe.spent import begin
 from core.resilience.rank import rank
 from core.resilience.shedding import Shedder
 from core.store.db import Db
 from core.tasks import Stray
-from core.types import UserId
 
 READ_DEADLINE, WRITE_DEADLINE = 2.0, 4.0
 """Seconds (RELIABILITY 3)."""
@@ -65,20 +67,15 @@ class Pieces:
     shedder: Shedder
     max_body: int
     deadlines: Deadlines = attrs.field(factory=Deadlines)
-
-
-@attrs.define
-class Progress:
-    """What is known of a request by the time it is answered, for the log line."""
-
-    user: UserId | None = None
+    meter: Meter = attrs.field(factory=Meter)
 
 
 class Endpoint:
     """A compiled route."""
 
-    def __init__(self, route: Route, pieces: Pieces, name: str) -> None:
-        self.route, self.name, self._pieces = route, name, pieces
+    def __init__(self, route: Route, pieces: Pieces, name: str, plugin: str = KERNEL) -> None:
+        self.route, self.name, self.plugin, self._pieces = route, name, plugin, pieces
+        self._tally = pieces.meter.route(plugin, name)
         self._public = route.policy.roles is None
         if route.cache and (not self._public or route.method != "GET"):
             raise ValueError(f"{name}: only public reads are kept, because what is kept is answered unasked")
@@ -87,7 +84,7 @@ class Endpoint:
         self._addresses = Buckets(route.raw.rate, name="webhook") if route.raw else pieces.addresses
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
-        self._answers = CachedAnswers(route.cache, pieces.memory, name) if route.cache else None
+        self._answers = CachedAnswers(route.cache, pieces.memory, self._tally) if route.cache else None
         self._operates = route.repeat in (Repeat.KEYED, Repeat.COMMAND)
         self._work = self._compose()
 
@@ -119,12 +116,13 @@ class Endpoint:
             found = self._answers.find(incoming.target, incoming.headers, rid) if self._answers else None
             status, answer = found or await self._answer(incoming, values, request_id, progress)
         except Problem as problem:
+            progress.refused(problem)
             status, extra = problem.code.status, problem.headers if isinstance(problem, Limited) else b""
             answer = pieces.clockwork.refuse(rid, problem, incoming.headers, extra=extra)
         except Exception as error:  # noqa: BLE001  the last net: the client gets an id, the log gets the rest
-            log_failure(self.name, request_id, error)
+            progress.failed(error)
             status, answer = INTERNAL.status, pieces.clockwork.refuse(rid, Problem(INTERNAL), incoming.headers)
-        pieces.log.request(self.name, status, began, request_id, progress.user)
+        pieces.log.request(self._tally, status, began, request_id, progress)
         return answer
 
     async def _answer(
@@ -139,6 +137,7 @@ class Endpoint:
         context.cause.set(
             context.Cause(correlation_of(incoming.headers, rid).decode(), progress.user, request_id=request_id)
         )
+        progress.spent = begin(self.plugin, self.name)
         shedder, writes = self._pieces.shedder, self.route.repeat is not Repeat.SAFE
         raw = await self._raw(incoming) if writes else b""  # before a place is taken: a slow client would hold it
         if (writes and shedder.stalled) or not shedder.enter(self.route.rank):

@@ -31,6 +31,7 @@ from core.http.compile import Incoming, Pieces
 from core.http.cors import Cors
 from core.http.envelope import CLOSE, request_id_of
 from core.http.table import MethodNotAllowed, Table, Values
+from core.observe.progress import Progress
 
 MAX_TARGET, BODY_SECONDS = 4_096, 10.0
 """RELIABILITY 4.12."""
@@ -147,12 +148,8 @@ class Entry:
     ) -> None:
         """`absent` knows a better answer than 404 for paths of plugins that were left out."""
         self._table, self._cors, self._absent = table, cors, absent
-        self._clockwork, self._memory, self._addresses, self._log = (
-            pieces.clockwork,
-            pieces.memory,
-            pieces.addresses,
-            pieces.log,
-        )
+        self._clockwork, self._memory, self._addresses = pieces.clockwork, pieces.memory, pieces.addresses
+        self._log, self._nowhere = pieces.log, pieces.meter.nowhere
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
         self.started = asyncio.Event()
         """Until then only health answers: a memory that was not filled yet says that nothing is sold or revoked."""
@@ -170,7 +167,7 @@ class Entry:
             return None  # the endpoint refuses it in full
         request_id = request_id_of(headers.get(REQUEST_ID))
         status, raw = kept.send(self._clockwork, headers, request_id.encode())
-        self._log.request(kept.route, status, began, request_id, None)
+        self._log.request(kept.tally, status, began, request_id)
         return raw
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -202,7 +199,7 @@ class Entry:
             endpoint, values = self._table.find(incoming.method, path)
         except MethodNotAllowed as problem:
             if incoming.method == "OPTIONS":
-                return self._cors.preflight(self._clockwork, problem.allow)
+                return self._preflight(incoming, problem.allow)
             return self.refuse(incoming, problem, b"Allow: %b\r\n" % problem.allow.encode())
         except Problem as problem:
             return self.refuse(incoming, self._absent(path) or problem)
@@ -216,15 +213,28 @@ class Entry:
                 await self.started.wait()
         return self.started.is_set()
 
+    def _preflight(self, incoming: Incoming, allow: str) -> bytes:
+        raw = self._cors.preflight(self._clockwork, allow)
+        self._note(int(raw[9:12]), request_id_of(incoming.headers.get(REQUEST_ID)))
+        return raw
+
     def refuse(self, incoming: Incoming, problem: Problem, extra: bytes = b"") -> bytes:
         """A refusal that no endpoint gives."""
-        rid = request_id_of(incoming.headers.get("X-Request-ID")).encode()
+        rid = self._note(problem.code.status, request_id_of(incoming.headers.get(REQUEST_ID)), problem)
         return self._clockwork.refuse(rid, problem, incoming.headers, extra=extra)
 
     def refuse_unread(self, problem: Problem) -> bytes:
         """A refusal of what could not even be read; the connection ends with it."""
-        raw = self._clockwork.refuse(request_id_of(None).encode(), problem)
+        raw = self._clockwork.refuse(self._note(problem.code.status, request_id_of(None), problem), problem)
         return raw.replace(b"\r\n", b"\r\n" + CLOSE, 1)
+
+    def _note(self, status: int, request_id: str, problem: Problem | None = None) -> bytes:
+        """Log and count what no route took. It took no time."""
+        progress = Progress()
+        if problem is not None:
+            progress.refused(problem)
+        self._log.request(self._nowhere, status, time.perf_counter(), request_id, progress)
+        return request_id.encode()
 
     def _client(self, peer: str, headers: Mapping[str, str]) -> str:
         """The peer, or, behind trusted proxies, the last address in X-Forwarded-For that is not one of them."""

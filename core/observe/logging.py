@@ -1,4 +1,7 @@
-"""JSON lines on stdout: one per request, written by hand into a buffer, and the standard library's records.
+"""JSON lines on stdout: one per request, and the standard library's records.
+
+A request costs a tuple in a list while it is answered; ten times a second the lines are made of those, and the requests
+counted (`core.observe.meter`).
 
 Only the fields named here ever leave: no bodies, codes, tokens, names, addresses or phone numbers (RELIABILITY 4.13).
 """
@@ -7,13 +10,14 @@ import logging
 import re
 import sys
 import time
-import traceback
 from typing import TextIO
-from uuid import UUID
 
 import orjson
 
 from core import context
+from core.errors import INTERNAL
+from core.observe.meter import Tally
+from core.observe.progress import Progress, stack_of
 
 FLUSH_EVERY = 0.1
 """Seconds that a line may wait."""
@@ -25,28 +29,36 @@ PRIVATE = re.compile(
     r"|(?<=://)[^/@\s]+(?=@)"  # who and password of a URL
 )
 """What no message of ours holds, but one of a library may. Our own log calls name types and ids only."""
-log = logging.getLogger("core.http")
+
+
+Record = tuple[Tally, int, float, float, str, Progress | None, str]
+"""Route, status, beginning and end by time.perf_counter(), request id, what more is known, trace id."""
 
 
 class RequestLog:
-    """One line per request: id, route, status, microseconds, user."""
+    """One line per request, and the lines of the standard library's records between them, in order."""
 
     def __init__(self, stream: TextIO | None = None, *, enabled: bool = True) -> None:
+        """Requests are counted also where `enabled` is false and no lines tell of them."""
         self._stream = stream if stream is not None else sys.stdout
         self._enabled = enabled
-        self._lines: list[str] = []
+        self._items: list[Record | str] = []
         self._skew = time.time() - time.perf_counter()
         self._second, self._prefix = -1, ""
 
-    def request(self, route: str, status: int, began: float, request_id: str, user: UUID | None) -> None:
-        """Every value is one of ours or was checked, so nothing needs escaping."""
-        if not self._enabled:
-            return
-        now = time.perf_counter()
-        self._lines.append(
-            f'{{"at":"{self.stamp(now + self._skew)}","level":"info","event":"request","request_id":"{request_id}",'
-            f'"route":"{route}","status":{status},"us":{(now - began) * 1e6:.0f},"user":"{user or ""}"}}\n'
-        )
+    def request(
+        self,
+        tally: Tally,
+        status: int,
+        began: float,
+        request_id: str,
+        progress: Progress | None = None,
+        trace_id: str = "",
+    ) -> None:
+        """A request was answered. It is written down and counted at the next flush."""
+        self._items.append((tally, status, began, time.perf_counter(), request_id, progress, trace_id))
+        if status == INTERNAL.status:
+            self.flush()
 
     def stamp(self, seconds: float) -> str:
         """ISO-8601 in UTC with milliseconds. The calendar is asked once a second."""
@@ -57,15 +69,49 @@ class RequestLog:
 
     def write(self, line: str) -> None:
         """A line of another kind, in order with the requests."""
-        self._lines.append(line)
+        self._items.append(line)
 
     def flush(self) -> None:
-        """All lines in one write."""
+        """Count all requests, and write all lines at once."""
+        items, self._items = self._items, []
+        lines = [line for item in items if (line := item if isinstance(item, str) else self._told(item))]
         self._skew = time.time() - time.perf_counter()
-        if self._lines:
-            lines, self._lines = self._lines, []
+        if lines:
             self._stream.write("".join(lines))
             self._stream.flush()
+
+    def _told(self, record: Record) -> str:
+        """Every value is one of ours or was checked, so nothing needs escaping but the stack."""
+        tally, status, began, ended, request_id, progress, trace_id = record
+        seconds = ended - began
+        if progress is None:  # from memory
+            tally.count(seconds, status, "")
+            level, user, spent, rest = "info", "", '"db_us":0,"db_n":0', ""
+        else:
+            tally.count(seconds, status, progress.code)
+            level, user, spent, rest = _more(progress)
+        if not self._enabled:
+            return ""
+        trace = f'"trace_id":"{trace_id}",' if trace_id else ""
+        return (
+            f'{{"at":"{self.stamp(ended + self._skew)}","level":"{level}","event":"request",'
+            f'"request_id":"{request_id}",{trace}"user":"{user}",{tally.said},"status":{status},'
+            f'"us":{seconds * 1e6:.0f},{spent}{rest}}}\n'
+        )
+
+
+def _more(progress: Progress) -> tuple[str, str, str, str]:
+    """Level, user, and the further fields of a request that was worked on."""
+    spent = progress.spent
+    cost = '"db_us":0,"db_n":0' if spent is None else f'"db_us":{spent.seconds * 1e6:.0f},"db_n":{spent.statements}'
+    user = str(progress.user or "")
+    if not progress.code:
+        return "info", user, cost, ""
+    rest = f',"code":"{progress.code}"'
+    if not progress.error:
+        return "info", user, cost, rest
+    told = orjson.dumps({"error": progress.error, "stack": progress.stack}).decode()
+    return "error", user, cost, f"{rest},{told[1:-1]}"
 
 
 class JsonLines(logging.Handler):
@@ -86,9 +132,7 @@ class JsonLines(logging.Handler):
         }
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
-            fields["stack"] = [
-                f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])[-12:]
-            ]
+            fields["stack"] = stack_of(record.exc_info[2])
         self._out.write(orjson.dumps(fields, default=str).decode() + "\n")
         if record.levelno >= logging.WARNING:
             self._out.flush()
@@ -101,11 +145,6 @@ def told(record: logging.LogRecord) -> str:
     except Exception:  # noqa: BLE001  a log call with the wrong arguments must not fail whoever made it
         text = str(record.msg)
     return PRIVATE.sub("***", next(iter(text.splitlines()), ""))[:MOST_TEXT]
-
-
-def log_failure(route: str, request_id: str, error: Exception) -> None:
-    """An exception that no rule expected: answered 500, told here in full but for its text."""
-    log.error("unexpected failure in %s (%s)", route, request_id, exc_info=error)
 
 
 def install(out: RequestLog, level: str) -> None:

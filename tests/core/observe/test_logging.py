@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ from hypothesis import strategies as st
 
 from core import context
 from core.auth import TokenIssuer
-from core.observe.logging import JsonLines, RequestLog, install, log_failure, told
+from core.errors import TIMEOUT, Problem, not_found
+from core.observe.logging import JsonLines, RequestLog, install, told
+from core.observe.meter import Meter
+from core.observe.progress import Progress
+from core.observe.spent import Spent
 
 PHONES = st.builds(
     "{}{}{}{}".format,
@@ -42,11 +47,16 @@ def lines_of(*records: logging.LogRecord) -> list[dict[str, object]]:
     return [orjson.loads(line) for line in stream.getvalue().split("\n")[:-1]]
 
 
+def fails(error: Exception, because: Exception | None = None) -> None:
+    raise error from because
+
+
 def test_a_request_is_one_line_with_numbers_and_ids() -> None:
     stream, user = io.StringIO(), uuid4()
-    out = RequestLog(stream)
-    out.request("GET /api/v1/orders", 200, time.perf_counter() - 0.002, "r-1", user)
-    out.request("GET /api/v1/products", 503, time.perf_counter(), "r-2", None)
+    out, route = RequestLog(stream), Meter().route("order", "GET /api/v1/orders")
+    spent = Spent("order", "GET /api/v1/orders", seconds=0.0015, statements=2)
+    out.request(route, 200, time.perf_counter() - 0.002, "r-1", Progress(user=user, spent=spent), "a" * 32)
+    out.request(route, 304, time.perf_counter(), "r-2")
     assert stream.getvalue() == ""
     out.flush()
     first, second = map(orjson.loads, stream.getvalue().splitlines())
@@ -54,21 +64,48 @@ def test_a_request_is_one_line_with_numbers_and_ids() -> None:
     assert abs((at - datetime.now(UTC)).total_seconds()) < 5
     assert 1_900 < first.pop("us") < 1_000_000
     assert first == {
-        "level": "info", "event": "request", "request_id": "r-1", "route": "GET /api/v1/orders", "status": 200,
-        "user": str(user),
+        "level": "info", "event": "request", "request_id": "r-1", "trace_id": "a" * 32, "user": str(user),
+        "plugin": "order", "route": "GET /api/v1/orders", "method": "GET", "status": 200, "db_us": 1500, "db_n": 2,
     }  # fmt: skip
-    assert second["user"] == ""
+    assert (second["user"], second["db_us"], second["db_n"], "trace_id" in second) == ("", 0, 0, False)
     out.flush()
     assert len(stream.getvalue().splitlines()) == 2
 
 
-def test_request_lines_can_be_switched_off() -> None:
+def test_a_refusal_has_its_code_and_a_fault_of_ours_its_error_and_place() -> None:
     stream = io.StringIO()
-    out = RequestLog(stream, enabled=False)
-    out.request("GET /", 200, time.perf_counter(), "r", None)
+    out, route = RequestLog(stream), Meter().route("order", "GET /api/v1/orders")
+    missing, late, broken = Progress(), Progress(), Progress()
+    missing.refused(not_found("Order"))
+    try:
+        fails(Problem(TIMEOUT), because=OSError("call 9876543210"))
+    except Problem as problem:
+        late.refused(problem)
+    try:
+        fails(ValueError("the code is 123456"))
+    except ValueError as error:
+        broken.failed(error)
+    out.request(route, 404, time.perf_counter(), "r-1", missing)
+    out.request(route, 504, time.perf_counter(), "r-2", late)
+    assert stream.getvalue() == ""
+    out.request(route, 500, time.perf_counter(), "r-3", broken)  # written at once: the process may be about to end
+    lines = [orjson.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["level"], line["code"], line.get("error")) for line in lines] == [
+        ("info", "RES_001", None), ("error", "SYS_003", "OSError"), ("error", "SYS_001", "ValueError"),
+    ]  # fmt: skip
+    assert "stack" not in lines[0]
+    assert all(line["stack"][-1].endswith("fails") for line in lines[1:])
+    assert not {"9876543210", "123456"} & set(stream.getvalue().split())
+
+
+def test_request_lines_can_be_switched_off_and_requests_are_counted_all_the_same() -> None:
+    stream = io.StringIO()
+    out, route = RequestLog(stream, enabled=False), Meter().route("order", "GET /")
+    out.request(route, 200, time.perf_counter(), "r")
     out.write("other\n")
     out.flush()
     assert stream.getvalue() == "other\n"
+    assert route.requests == 1
 
 
 def test_without_a_stream_lines_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,24 +133,15 @@ def test_warnings_and_worse_are_written_at_once() -> None:
 
 
 def test_a_failure_is_told_by_its_type_and_place_only() -> None:
-    def fails() -> None:
-        raise ValueError("the code is 123456")
-
-    stream = io.StringIO()
-    handler = JsonLines(RequestLog(stream))
-    logger = logging.getLogger("core.http")
-    logger.addHandler(handler)
+    one = record("it failed", level=logging.ERROR)
     try:
-        fails()
-    except ValueError as error:
-        log_failure("GET /x", "r-9", error)
-    finally:
-        logger.removeHandler(handler)
-    line = orjson.loads(stream.getvalue())
-    assert line["error"] == "ValueError"
-    assert line["event"] == "unexpected failure in GET /x (r-9)"
-    assert line["stack"][-1].endswith("fails")
-    assert "123456" not in stream.getvalue()
+        fails(ValueError("the code is 123456"))
+    except ValueError:
+        one.exc_info = sys.exc_info()
+    (line,) = lines_of(one)
+    assert (line["event"], line["error"]) == ("it failed", "ValueError")
+    assert str(line["stack"]).endswith("fails']")
+    assert "123456" not in str(line)
 
 
 async def test_what_asyncio_says_of_a_lost_task_quotes_no_exception(caplog: pytest.LogCaptureFixture) -> None:
