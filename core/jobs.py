@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from core.observe import spent
 from core.tasks import SILENCE, lively
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Job:
     every: float
     run: Callable[[], Awaitable[None]]
     single: bool = False
+    plugin: str = spent.KERNEL
+    """Whose it is; the kernel fills this in."""
 
 
 class Jobs:
@@ -67,6 +70,7 @@ class Jobs:
         self._closing = True
 
     async def _repeat(self, job: Job) -> None:
+        spent.begin(job.plugin, f"job {job.name}")
         await asyncio.sleep(random.uniform(0, min(job.every, self._first_within)))  # noqa: S311  jitter, not a secret
         while not self._closing:
             await self.run(job)

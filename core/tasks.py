@@ -6,8 +6,11 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, cast
+
+from core.observe import spent
 
 log = logging.getLogger("core.tasks")
 
@@ -113,9 +116,15 @@ async def lively(work: Awaitable[None], silence: float) -> None:
 class Tasks:
     """The tasks of one process. `on_hopeless` is told the name of a loop that keeps failing."""
 
-    def __init__(self, on_hopeless: Callable[[str], None] = lambda _: None, *, first_pause: float = 0.1) -> None:
-        """`first_pause` in seconds, before a loop that ended is started again: doubled each time up to 5."""
+    def __init__(
+        self, on_hopeless: Callable[[str], None] = lambda _: None, *, first_pause: float = 0.1, owner: str = ""
+    ) -> None:
+        """`first_pause` in seconds, before a loop that ended is started again: doubled each time up to 5.
+
+        `owner` is the plugin that they work for; the kernel's work for whoever set them off.
+        """
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._owner = owner
         self._on_hopeless, self._first_pause = on_hopeless, first_pause
         self._stopping = False
 
@@ -124,9 +133,15 @@ class Tasks:
         if self._stopping:
             work.close()
             raise RuntimeError(f"{name}: the tasks are being stopped")
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.get_running_loop().create_task(work, name=name, context=self._context(name))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def _context(self, name: str) -> Context:
+        context, because = copy_context(), spent.current.get()
+        plugin = self._owner or (because.plugin if because else spent.KERNEL)
+        context.run(spent.begin, plugin, name)
+        return context
 
     def forever(self, name: str, loop: Callable[[], Awaitable[None]], *, silence: float | None = None) -> None:
         """Keep a loop running: it is started again, after a pause, whenever it fails or returns.

@@ -21,6 +21,7 @@ from core.events.model import EventMeta
 from core.events.relay import wait
 from core.events.subscription import Subscription
 from core.isolation.guards import Guards, Overran
+from core.observe import spent
 from core.settings import IsolationSettings
 from core.tasks import Tasks, no_stray
 
@@ -154,6 +155,7 @@ class Bus:
         event, meta, because = _read(subscription, key[1], row)
         cause.set(because)  # this task and its context are the delivery's own
         deadline.set(time.monotonic() + self._timeout)
+        spent.begin(subscription.plugin or spent.KERNEL, f"handle {key[0]}")
         with no_stray():
             await self._guards.call(
                 subscription.plugin, key[0], subscription.handler, tx, event, meta, timeout=self._timeout

@@ -5,6 +5,7 @@ global position is kept; when to try again is in the row, so the rate does not g
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, LiteralString
 from uuid import UUID
@@ -161,4 +162,8 @@ class OutboxRows:
 async def run(db: "Db", sql: LiteralString, *args: object) -> "list[Row]":
     """One statement that changes things, committed by itself."""
     async with db.connection() as connection:
-        return await (await connection.statement(sql)).fetch(*args, timeout=remaining(WRITE))
+        sent = time.monotonic()
+        try:
+            return await (await connection.statement(sql)).fetch(*args, timeout=remaining(WRITE))
+        finally:
+            db.spending.add(sent)

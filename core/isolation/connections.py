@@ -111,6 +111,7 @@ class BoundedDb(Db):
         self._db = db
         self.part = Part(db.pool, plugin, guards)
         self.pool = cast("Pool", self.part)
+        self.spending = db.spending.of(plugin)
         del self.__dict__["on_events"]
 
     @property

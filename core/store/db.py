@@ -18,6 +18,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from core import faultpoints
 from core.context import deadline, remaining
 from core.errors import UNAVAILABLE, Problem
+from core.observe.spent import Spending
 from core.resilience.breaker import Breaker, Open
 from core.resilience.retry import RetryBudget, pause
 from core.store.faults import BROKEN, OUTDATED, UNREACHABLE, UNWRITABLE, Lost, NotReached, Refused, RolledBack, counts
@@ -56,6 +57,7 @@ class Db:
         """To be kept running while the process serves."""
         self._budget = RetryBudget(lambda: self.breaker.counts[0])
         self._renewed = float("-inf")
+        self.spending = Spending()
         self.on_events: Callable[[], None] = lambda: None
         """Called after a commit that wrote events: the relay's wake-up."""
 
@@ -83,8 +85,8 @@ class Db:
         began = self._enter(self.writes)
         try:
             async with self.connection() as connection:
-                tx = Tx(connection)
-                async with committed(connection):
+                tx = Tx(connection, self.spending)
+                async with committed(connection, self.spending):
                     yield tx
                     await tx.flush()
                     if faultpoints.armed:
@@ -186,7 +188,7 @@ class Db:
         except Problem as problem:  # UNAVAILABLE, or a refusal, which is an answer
             if problem.code is UNAVAILABLE:
                 with suppress(Exception):
-                    return await standby.read(ask, sql, args)
+                    return await standby.read(ask, sql, args, self.spending)
             raise
 
     async def _repeatedly(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
@@ -201,7 +203,7 @@ class Db:
         """One statement on a connection of its own, committed by itself."""
         began = self._enter(self.breaker)
         connection = self.pool.take() or await self._wait(began)
-        limit = remaining(cap)
+        limit, sent = remaining(cap), time.monotonic()
         try:
             if faultpoints.armed:
                 await faultpoints.reach("db.before_statement", sql)
@@ -217,6 +219,8 @@ class Db:
         except BaseException:
             self._cancelled(connection, began)
             raise
+        finally:
+            self.spending.add(sent)
         self.breaker.succeeded(began)
         self.pool.release(connection)
         return got

@@ -5,11 +5,13 @@ It may lack the newest commits, so no rule and no write is ever decided by it.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from core.context import remaining
 from core.errors import UNAVAILABLE
+from core.observe.spent import Spending
 from core.resilience.breaker import Breaker
 from core.resilience.rank import Rank, rank
 from core.store.faults import NotReached
@@ -64,13 +66,20 @@ class Standby:
             self._waiting.discard(task)
             self._called.discard(task)
 
-    async def read(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
+    async def read(
+        self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...], spending: Spending
+    ) -> Any:
         """What it answers. Raises whatever went wrong, Open included."""
         began = self.breaker.enter()
         connection = None
         try:
             connection = self.pool.take() or await self.pool.acquire(ACQUIRE)
-            got = await ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=remaining(READ))
+            sent = time.monotonic()
+            try:
+                statement = connection.held.get(sql) or await connection.statement(sql)
+                got = await ask(statement, *args, timeout=remaining(READ))
+            finally:
+                spending.add(sent)
         except BaseException as error:
             if connection is not None:
                 self.pool.release(connection, broken=True)

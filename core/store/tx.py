@@ -1,6 +1,7 @@
 """One open transaction. `Tx.emit` is the only way to emit an event."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, LiteralString
@@ -11,6 +12,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from core.context import remaining
 from core.events.model import Event
 from core.events.record import INSERT_EVENTS, encode
+from core.observe.spent import Spending
 from core.store.connection import Connection
 
 Row = asyncpg.Record
@@ -27,8 +29,8 @@ TELLING = 0.75
 class Tx:
     """One open transaction and the events that its commit will announce."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, spending: Spending | None = None) -> None:
+        self._connection, self._spending = connection, spending or Spending()
         self.events: list[Event] = []
         self.callbacks: list[Callable[[], Awaitable[None]]] = []
         self.failed = False
@@ -59,13 +61,15 @@ class Tx:
 
     async def _run(self, ask: Callable[..., Awaitable[Any]], sql: str, args: tuple[object, ...]) -> Any:
         connection = self._connection
-        limit = remaining(WRITE)
+        limit, sent = remaining(WRITE), time.monotonic()
         try:
             return await ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
         except BaseException as error:  # also a cancellation: whoever swallows it must not commit half the work
             self.failed = True
             connection.late = isinstance(error, TimeoutError) and limit >= TELLING
             raise
+        finally:
+            self._spending.add(sent)
 
     def emit(self, event: Event) -> None:
         """Announce an event: its outbox row is written by this commit, or not at all."""
@@ -93,13 +97,13 @@ async def _status(statement: "PreparedStatement[Row]", *args: object, timeout: f
 
 
 @asynccontextmanager
-async def committed(connection: Connection) -> AsyncIterator[None]:
+async def committed(connection: Connection, spending: Spending | None = None) -> AsyncIterator[None]:
     """BEGIN and COMMIT, each within its time; a ROLLBACK that is not answered at once is left to the server.
 
     asyncpg's own block would wait for it without end, and with it the caller whose statement was late.
     """
-    transaction = connection.transaction()
-    await _within(WRITE, connection, transaction.start())
+    transaction, spending = connection.transaction(), spending or Spending()
+    await _within(WRITE, connection, transaction.start(), spending)
     try:
         yield
     except BaseException:
@@ -107,14 +111,16 @@ async def committed(connection: Connection) -> AsyncIterator[None]:
             async with asyncio.timeout(ROLLBACK):
                 await transaction.rollback()
         raise
-    await _within(COMMIT, connection, transaction.commit())
+    await _within(COMMIT, connection, transaction.commit(), spending)
 
 
-async def _within(cap: float, connection: Connection, step: Awaitable[None]) -> None:
-    limit = remaining(cap)
+async def _within(cap: float, connection: Connection, step: Awaitable[None], spending: Spending) -> None:
+    limit, sent = remaining(cap), time.monotonic()
     try:
         async with asyncio.timeout(limit):
             await step
     except TimeoutError:
         connection.late = limit >= TELLING
         raise
+    finally:
+        spending.add(sent)
