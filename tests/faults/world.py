@@ -65,9 +65,10 @@ class Replica:
     """One `vurksha serve`, and the proxies by which it reaches its stores."""
 
     def __init__(self, name: str, folder: Path, env: Mapping[str, str]) -> None:
-        self.name, self.port = name, free_port()
+        self.name, self.port, self.operations = name, free_port(), free_port()
         self.proxies: dict[str, FaultProxy] = {}
-        self.child = Child(f"replica-{name}", [*PROGRAM, "serve"], folder, env={**env, "PORT": str(self.port)})
+        env = {**env, "PORT": str(self.port), "VURKSHA_OPERATIONS__PORT": str(self.operations)}
+        self.child = Child(f"replica-{name}", [*PROGRAM, "serve"], folder, env=env)
 
     def status(self) -> int:
         """Of /health/ready; 0 when nobody answers within a second."""
@@ -105,6 +106,11 @@ class World:
         if self._broker is None:
             raise NotRunning("this world has no RabbitMQ")
         return self._broker
+
+    @property
+    def token(self) -> str:
+        """The operators' own."""
+        return self._secret
 
     @property
     def codes(self) -> Path:
