@@ -12,6 +12,7 @@ from core.isolation.migrations import surviving
 from core.kernel import Kernel
 from core.presence_rows import LIVE, living
 from core.store import migrate
+from core.store.contracting import only_expands
 from core.store.db import Row
 from core.store.schema import Migration, MigrationError
 
@@ -27,21 +28,34 @@ FROM kernel.replicas ORDER BY started_at, id
 TITLES = ("REPLICA", "PID", "RELEASE", "STATE", "STARTED", "SEEN", "REACHES", "WHY")
 
 
-async def migrated(app: "App", *, only_plan: bool, post: bool, force: bool) -> None:
+async def migrated(app: "App", *, only_plan: bool, post: bool, force: bool, expand: bool) -> None:
     """Apply what is due and tell it, or only tell. Raises MigrationError."""
     direct = app.settings.postgres.direct_url
     dsn = direct.reveal() if direct is not None else app.db.pool.dsn
     if only_plan:
-        for file in await migrate.plan(dsn, app.migrations, post=post):
+        planned = await migrate.plan(dsn, app.migrations, post=post)
+        if expand:
+            only_expands(planned)
+        for file in planned:
             click.echo(f"would apply {file} ({file.phase}, {file.mode})")
     else:
-        guard, failed = None if force else _nobody_unaware, surviving(app.kernel.guards)
+        guard, failed = _guard(force=force, expand=expand), surviving(app.kernel.guards)
         for file in await migrate.apply(dsn, app.migrations, post=post, guard=guard, failed=failed):
             click.echo(f"applied {file}")
     later = await migrate.plan(dsn, app.migrations, post=True)
     if later and not only_plan:
         click.echo(f"later, when nothing older runs: {', '.join(map(str, later))} (vurksha migrate --post)")
     click.echo("this was a plan: nothing was applied" if only_plan else "the schema is up to date")
+
+
+def _guard(*, force: bool, expand: bool) -> migrate.Guard:
+    async def look(connection: Any, files: Sequence[Migration]) -> None:
+        if expand:
+            only_expands(files)
+        if not force:
+            await _nobody_unaware(connection, files)
+
+    return look
 
 
 async def _nobody_unaware(connection: Any, files: Sequence[Migration]) -> None:

@@ -131,6 +131,7 @@ def _tell(app: App) -> None:
 @click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Only say what would be applied.")
 @click.option("--post", is_flag=True, help="Also take away what only older code needs: when none of it runs any more.")
 @click.option("--force", is_flag=True, help="Do not look whether a replica runs that needs what is taken away.")
+@click.option("--expand", is_flag=True, help="Refuse whatever the release before could not run on.")
 def migrate(**options: bool) -> None:
     """Bring the database's schema up to date. Before new code is rolled out; with --post after it."""
 

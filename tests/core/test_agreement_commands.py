@@ -107,3 +107,16 @@ async def test_migrations_may_go_past_a_pooler(program: Program, url: str) -> No
     env = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "VURKSHA_POSTGRES__DIRECT_URL": url}
     done = await asyncio.to_thread(program.call, "migrate", env=env)
     assert done.stdout.endswith("the schema is up to date\n"), done.stderr
+
+
+async def test_expand_refuses_what_the_release_before_could_not_run_on(
+    program: Program, url: str, folder: Path
+) -> None:
+    call(program, "migrate", "--expand")
+    (folder / "0002_more.sql").write_text("-- phase: pre\nALTER TABLE probes.rows DROP COLUMN text;\n")
+    for words in (["--expand"], ["--expand", "--plan"]):
+        refused = program.call("migrate", *words)
+        assert refused.returncode == 1
+        assert "not expand-only: probe 0002_more drops a column" in refused.stderr
+    (folder / "0002_more.sql").write_text("-- phase: pre\nALTER TABLE probes.rows ADD COLUMN more text;\n")
+    assert "applied probe 0002_more" in call(program, "migrate", "--expand")
