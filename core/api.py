@@ -6,7 +6,7 @@ plugin says in its manifest which versions it works with; `vurksha plugins docto
 
 from collections.abc import Mapping
 
-API_VERSION = "1.0"
+API_VERSION = "1.1"
 OWN_RANGE = ">=1,<2"
 """The versions that a plugin works with whose manifest names none."""
 
@@ -98,6 +98,7 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
         "Files": "declares a folder of public files",
         "Operation": "the identity of a keyed request, for an SQL function",
         "Pagination": "where a list answer stands",
+        "Permission": "a right, which the settings may give to others",
         "Policy": "who may call a route",
         "Raw": "a route whose handler reads the raw bytes: another system's notices",
         "Repeat": "what makes a route safe to repeat",
@@ -124,12 +125,18 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
         "Manifest": "what a plugin says of itself",
         "Seed": "the signature of what writes demo data",
     },
+    "core.observe.counts": {
+        "Count": "counts for `/metrics` what a plugin has done",
+    },
     "core.plugins": {
         "PluginError": "stops the start: what a required plugin declares cannot be used",
     },
     "core.privacy.exports": {
         "ExportStatus": "how far a copy of somebody's data is; the domain of users shows it",
         "Exports": "asks for such a copy; the domain of users does",
+    },
+    "core.permissions": {
+        "needs": "the policy of a route that asks for a right",
     },
     "core.privacy.model": {
         "BATCH": "rows that one step of an erasure takes at most",

@@ -113,6 +113,8 @@ class _Document:
             out["description"] = "\n\n".join(about)
         if route.policy.roles is not None and _restricted(route):
             out["x-roles"] = sorted(route.policy.roles)
+        if route.policy.permission is not None:
+            out["x-permission"] = route.policy.permission.name
         if parameters := [*self._parameters(route)]:
             out["parameters"] = parameters
         if route.body is not None:

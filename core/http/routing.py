@@ -23,6 +23,18 @@ Q = TypeVar("Q")
 
 
 @attrs.frozen
+class Permission:
+    """A right, which a plugin names and the settings may give to others (core.permissions)."""
+
+    name: str
+    """`<plugin>.<what>`, such as "payment.refund"."""
+    meaning: str
+    """What it lets people do, for people."""
+    roles: frozenset[Role]
+    """Who has it where the settings say nothing."""
+
+
+@attrs.frozen
 class Policy:
     """Who may call a route. Deny first: a route without a policy does not start."""
 
@@ -37,6 +49,8 @@ class Policy:
     """
     ended: bool = False
     """Also for tokens whose session has ended: the repeat of a logout whose answer was lost."""
+    permission: Permission | None = None
+    """The right that `roles` are those of."""
 
 
 PUBLIC = Policy()

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from core.auth import Role
 from core.errors import INVALID_INPUT, NOT_FOUND
-from core.http.routing import ADMIN, LIVE_USER, USER, Call, Encoded, Pagination, Policy, Repeat, Reply, Route
+from core.http.routing import LIVE_USER, USER, Call, Encoded, Pagination, Permission, Repeat, Reply, Route
+from core.permissions import needs
 from core.resilience.rank import Rank
 from core.types import UserId
 from plugins.order.bodies import CancelOrderBody, MoveOrderBody, OrderListQuery, PlaceOrderBody
@@ -21,8 +22,8 @@ from plugins.order.service import Move, OrderService
 from plugins.order.views import OneOrder, OrderPage, OrderView
 from plugins.product.ports import INSUFFICIENT_STOCK, PRICES_MOVED
 
-STAFF = Policy(frozenset({Role.ADMIN, Role.SUPPORT}), live=True)
-"""Support may read everybody's orders and change none."""
+SEE_ALL = Permission("order.see_all", "see everybody's orders", frozenset({Role.ADMIN, Role.SUPPORT}))
+MOVE = Permission("order.move", "say that an order is packed, on its way or delivered", frozenset({Role.ADMIN}))
 
 
 class Handlers:
@@ -132,7 +133,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
         Route(
             method="GET",
             path="/admin/orders",
-            policy=STAFF,
+            policy=needs(SEE_ALL),
             handler=handlers.all,
             query=OrderListQuery,
             answer=OrderPage,
@@ -142,7 +143,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
         Route(
             method="POST",
             path="/admin/orders/{order_id:uuid}/status",
-            policy=ADMIN,
+            policy=needs(MOVE),
             handler=handlers.move,
             body=MoveOrderBody,
             answer=OneOrder,

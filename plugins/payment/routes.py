@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import cast
 
+from core.auth import Role
 from core.errors import NOT_FOUND
-from core.http.routing import ADMIN, LIVE_USER, PUBLIC, USER, Call, Raw, Repeat, Route, Sent
+from core.http.routing import LIVE_USER, PUBLIC, USER, Call, Permission, Raw, Repeat, Route, Sent
+from core.permissions import needs
 from core.resilience.rank import Rank
 from plugins.payment.bodies import ConfirmBody, RefundBody, StartBody
 from plugins.payment.methods import MethodBook
@@ -12,6 +14,7 @@ from plugins.payment.ports import FORGED, NOTHING_TO_PAY, REFUND_NOT_POSSIBLE, R
 from plugins.payment.service import Ask, PaymentService, Standing
 from plugins.payment.views import OnePayment, PaymentView, Received
 
+REFUND = Permission("payment.refund", "send money of an order back", frozenset({Role.ADMIN}))
 ONE = "/payments/{order_id:uuid}"
 WEBHOOK = "/api/v1/webhooks/{provider}"
 """Where a provider's notices arrive, as it has to be told."""
@@ -96,7 +99,7 @@ def routes(payments: PaymentService, methods: MethodBook, webhook_rate: float) -
         Route(
             method="POST",
             path=f"{ONE}/refunds",
-            policy=ADMIN,
+            policy=needs(REFUND),
             handler=handlers.refund,
             body=RefundBody,
             answer=OnePayment,

@@ -50,6 +50,7 @@ def lint_imports(root: Path, contract: str) -> int:
     return subprocess.run([*command, *options], cwd=root, capture_output=True, check=False).returncode
 
 
+@pytest.mark.timeout(300)  # of processor time: more of it where the machine is busy
 def test_every_module_imports_alone() -> None:
     names = [module(path) for path in files("core", "plugins") if path.name != "__main__.py"]
     said = subprocess.run(

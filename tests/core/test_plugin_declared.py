@@ -8,13 +8,15 @@ from uuid import UUID
 import attrs
 import pytest
 
+from core.auth import Role
 from core.events.model import Event
 from core.events.subscription import Subscription
 from core.extensions import Extends, Point
 from core.http.health import HealthCheck
-from core.http.routing import PUBLIC, Cache, Files, Repeat, Route
+from core.http.routing import PUBLIC, Cache, Files, Permission, Repeat, Route
 from core.jobs import Job
 from core.kernel import Manifest
+from core.permissions import needs
 from core.plugin_declared import Declared, mistakes, package_of
 from core.privacy.model import Fate, Holding, PersonalData
 from core.services import Port, Provided
@@ -167,6 +169,16 @@ def test_a_health_check_is_not_the_kernels_and_not_vital() -> None:
     assert told(health_checks=checks) == [
         "the health check redis is the kernel's",
         "the health check wraps cannot be vital: the plugin is not required",
+    ]
+
+
+def test_a_permission_has_its_plugins_name_and_one_meaning() -> None:
+    asked = [Permission(name, meaning, frozenset({Role.ADMIN})) for name, meaning in (
+        ("gift.wrap", "wrap"), ("gift.wrap", "unwrap"), ("order.move", "move"))]  # fmt: skip
+    routes = [attrs.evolve(route(f"/gift/{number}"), policy=needs(one)) for number, one in enumerate(asked)]
+    assert told(routes=routes) == [
+        "the permission order.move must begin with gift.",
+        "has two permissions named gift.wrap",
     ]
 
 
