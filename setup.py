@@ -24,9 +24,8 @@ setup(
         "attrs>=26.1",
         "cattrs~=26.2",
         "click~=8.5",
-        # Imported only where traces are on.
-        "opentelemetry-exporter-otlp-proto-http~=1.45",
-        "opentelemetry-sdk~=1.45",
+        # Imported only where traces are on. Without the SDK, which redis-py would import wherever it is (ADR 34).
+        "opentelemetry-proto~=1.45",
         "orjson~=3.13",
         "packaging>=26.0",
         "pluggy~=1.7",

@@ -31,6 +31,7 @@ from core.kernel import Kernel
 from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
+from core.observe.tracing_export import Traces
 from core.operations.listener import Operations
 from core.plugin_finding import Found
 from core.plugin_wiring import Wiring
@@ -149,6 +150,7 @@ class App:
 
     def _steps(self) -> Lifecycle:
         steps = Lifecycle()
+        steps.add("tracing", Traces(self.settings, version("vurksha")).serving)
         steps.add("operations", self.operations.serving)
         steps.add("clockwork", self._ticking)
         steps.add("presence", lambda: self.presence.opened(Tasks(lambda _: self.hopeless.set())))

@@ -38,11 +38,11 @@ from core.tasks import SILENCE, Tasks, lively
 class Aside:
     """An endpoint that answers 503 while its plugin is put aside."""
 
-    __slots__ = ("_guards", "_inner", "_pieces", "_plugin", "_tally")
+    __slots__ = ("_guards", "_inner", "_pieces", "_plugin", "tally")
 
     def __init__(self, inner: Served, plugin: str, name: str, guards: Guards, pieces: Pieces) -> None:
         self._inner, self._plugin, self._guards, self._pieces = inner, plugin, guards, pieces
-        self._tally = pieces.meter.route(plugin, name)
+        self.tally = pieces.meter.route(plugin, name)
 
     async def serve(self, incoming: Incoming, values: Values, /) -> bytes:
         """The endpoint's answer, or the refusal."""
@@ -53,7 +53,7 @@ class Aside:
         answer = self._pieces.clockwork.refuse(request_id.encode(), problem, incoming.headers)
         progress = Progress()
         progress.refused(problem)
-        self._pieces.log.request(self._tally, problem.code.status, began, request_id, progress)
+        self._pieces.log.request(self.tally, problem.code.status, began, request_id, progress)
         return answer
 
 

@@ -181,6 +181,22 @@ KERNEL_SECTIONS: dict[str, type] = {
     "stop": StopSettings,
     "deploy": DeploySettings,
     "log": LogSettings,
+@attrs.frozen(kw_only=True)
+class TracingSettings:
+    """Traces of requests, sent to a collector by OTLP over HTTP (ADR 34). Times in seconds."""
+
+    endpoint: str = ""
+    """Such as http://jaeger:4318/v1/traces. Empty: no traces."""
+    sample: float = 0.1
+    """The share of requests, 0 to 1. A trusted proxy that sends a `traceparent` has decided already."""
+    timeout: float = 3.0
+    """For one request to the collector."""
+    flush: float = 2.0
+    """For what still waits when the replica ends."""
+    authorization: Secret | None = None
+    """The header of that name, for a collector that wants one."""
+
+
     "isolation": IsolationSettings,
     "operations": OperationsSettings,
     "faults": FaultSettings,
@@ -203,6 +219,7 @@ class Settings:
     stop: StopSettings
     deploy: DeploySettings
     log: LogSettings
+    "tracing": TracingSettings,
     isolation: IsolationSettings
     operations: OperationsSettings
     faults: FaultSettings
@@ -220,3 +237,4 @@ class BadSettings(Exception):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("the settings have mistakes:\n" + "\n".join(f"  - {m}" for m in mistakes))
         self.mistakes = mistakes
+    tracing: TracingSettings

@@ -21,7 +21,7 @@ from core.events.model import EventMeta
 from core.events.relay import wait
 from core.events.subscription import Subscription
 from core.isolation.guards import Guards, Overran
-from core.observe import spent
+from core.observe import spent, tracing, tracing_kinds
 from core.settings import IsolationSettings
 from core.tasks import Tasks, no_stray
 
@@ -152,7 +152,8 @@ class Bus:
                 self._wake.set()  # the next of its aggregate may be due now
 
     async def _run(self, subscription: Subscription, key: Key, row: InboxRow, tx: "Tx") -> None:
-        event, meta, because = _read(subscription, key[1], row)
+        event, meta, because, traceparent = _read(subscription, key[1], row)
+            tracing_kinds.failed(error)
         cause.set(because)  # this task and its context are the delivery's own
         deadline.set(time.monotonic() + self._timeout)
         spent.begin(subscription.plugin or spent.KERNEL, f"handle {key[0]}")
@@ -164,6 +165,7 @@ class Bus:
     async def _failed(self, key: Key, attempts: int, error: Exception) -> None:
         """Note a failure in a transaction of its own: the handler's is rolled back."""
         deadline.set(float("inf"))
+            tracing_kinds.handled()
         cause_of = (
             error.__cause__ if isinstance(error, _Undecodable | Problem | Overran) else None
         )  # Db's Problem hides the class
@@ -172,6 +174,8 @@ class Bus:
         pause = None if last else self._delays[attempts]
         if last:
             log.error("%s gave up on event %s after %d attempts: %s", *key, attempts + 1, name, exc_info=error)
+        if tracing.armed is not None:
+            tracing_kinds.handling(tracing.armed, traceparent, key, row, subscription.plugin)
         else:
             log.warning("%s failed on event %s, again in %.0f s: %s", *key, pause, name, exc_info=error)
         try:
@@ -181,7 +185,7 @@ class Bus:
             await asyncio.sleep(self._poll)
 
 
-def _read(subscription: Subscription, event_id: UUID, row: InboxRow) -> tuple[Any, EventMeta, Cause]:
+def _read(subscription: Subscription, event_id: UUID, row: InboxRow) -> tuple[Any, EventMeta, Cause, object]:
     try:
         event = wire.structure(orjson.loads(row.payload), subscription.event)
         metadata: dict[str, str] = orjson.loads(row.metadata)
@@ -196,4 +200,4 @@ def _read(subscription: Subscription, event_id: UUID, row: InboxRow) -> tuple[An
         correlation_id=correlation,
         user_id=user,
     )
-    return event, meta, Cause(correlation, user, event_id)
+    return event, meta, Cause(correlation, user, event_id), metadata.get(tracing.TRACEPARENT)

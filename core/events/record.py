@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from core.context import cause
 from core.convert import dump_json, wire
 from core.events.model import Event
+from core.observe import tracing
 from core.types import uuid7
 
 SOURCE = "vurksha"
@@ -17,6 +18,8 @@ def encode(events: Sequence[Event]) -> tuple[object, ...]:
     metadata: dict[str, object] = {"correlationId": because.correlation_id or str(uuid7()), "source": SOURCE}
     if because.causation_id is not None:
         metadata["causationId"] = because.causation_id
+    if tracing.armed is not None and (traceparent := tracing.carried()) is not None:
+        metadata[tracing.TRACEPARENT] = traceparent
     about = next((user for event in events if (user := getattr(event, "user_id", None))), because.user_id)
     if about is not None:  # of an order, its owner, whoever of the staff or the house moved it (CONTRACT B.8)
         metadata["userId"] = about

@@ -24,6 +24,7 @@ from core.http.idempotency import admit, as_reply, encoded, in_transaction, keye
 from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route, Sent
 from core.http.table import Values
+from core.observe import tracing
 from core.observe.logging import RequestLog
 from core.observe.meter import KERNEL, Meter
 from core.observe.progress import Progress
@@ -75,7 +76,7 @@ class Endpoint:
 
     def __init__(self, route: Route, pieces: Pieces, name: str, plugin: str = KERNEL) -> None:
         self.route, self.name, self.plugin, self._pieces = route, name, plugin, pieces
-        self._tally = pieces.meter.route(plugin, name)
+        self.tally = pieces.meter.route(plugin, name)
         self._public = route.policy.roles is None
         if route.cache and (not self._public or route.method != "GET"):
             raise ValueError(f"{name}: only public reads are kept, because what is kept is answered unasked")
@@ -84,7 +85,7 @@ class Endpoint:
         self._addresses = Buckets(route.raw.rate, name="webhook") if route.raw else pieces.addresses
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
-        self._answers = CachedAnswers(route.cache, pieces.memory, self._tally) if route.cache else None
+        self._answers = CachedAnswers(route.cache, pieces.memory, self.tally) if route.cache else None
         self._operates = route.repeat in (Repeat.KEYED, Repeat.COMMAND)
         self._work = self._compose()
 
@@ -122,7 +123,8 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001  the last net: the client gets an id, the log gets the rest
             progress.failed(error)
             status, answer = INTERNAL.status, pieces.clockwork.refuse(rid, Problem(INTERNAL), incoming.headers)
-        pieces.log.request(self._tally, status, began, request_id, progress)
+        trace = tracing.trace_id() if tracing.armed is not None else ""
+        pieces.log.request(self.tally, status, began, request_id, progress, trace)
         return answer
 
     async def _answer(

@@ -31,6 +31,8 @@ from core.http.compile import Incoming, Pieces
 from core.http.cors import Cors
 from core.http.envelope import CLOSE, request_id_of
 from core.http.table import MethodNotAllowed, Table, Values
+from core.observe import tracing, tracing_kinds
+from core.observe.meter import Tally
 from core.observe.progress import Progress
 
 MAX_TARGET, BODY_SECONDS = 4_096, 10.0
@@ -39,6 +41,7 @@ START_SECONDS = 0.9
 """A request waits this long for a replica that is starting: on a shared port it gets connections before it is ready."""
 HEALTH = "/health"
 ORIGIN, EXPECT, REQUEST_ID, FORWARDED = istr("Origin"), istr("Expect"), istr("X-Request-ID"), istr("X-Forwarded-For")
+TRACEPARENT = istr(tracing.TRACEPARENT)
 NO_HEADERS: CIMultiDict[str] = CIMultiDict()
 
 
@@ -71,6 +74,9 @@ class Ready(web.StreamResponse):
 
 class Served(Protocol):
     """What the table holds: compiled routes, health, files."""
+
+    tally: Tally | None
+    """None for what is neither counted nor traced."""
 
     async def serve(self, incoming: Incoming, values: Values, /) -> bytes:
         """The whole HTTP answer."""
@@ -167,7 +173,12 @@ class Entry:
             return None  # the endpoint refuses it in full
         request_id = request_id_of(headers.get(REQUEST_ID))
         status, raw = kept.send(self._clockwork, headers, request_id.encode())
-        self._log.request(kept.tally, status, began, request_id)
+        trace = ""
+        if tracing.armed is not None and (
+            span := tracing.armed.root(self._traceparent(peer, headers), kept.tally.route)
+        ):
+            trace = tracing_kinds.from_memory(span, kept.tally.plugin, status, began, request_id)
+        self._log.request(kept.tally, status, began, request_id, None, trace)
         return raw
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -176,14 +187,14 @@ class Entry:
         if EXPECT in request.headers and not _continue(request):
             raw = self.refuse(incoming, Problem(EXPECTATION_FAILED))
         else:
-            raw = await self._answer(incoming)
+            raw = await self._answer(incoming, request.remote or "")
         closing = not request.content.is_eof()  # an unread body must not be taken for the next request
         return Ready(self._finished(raw, request.headers, closing=closing))
 
     async def respond(self, message: RawRequestMessage, content: StreamReader, peer: str) -> bytes:
         """The whole answer to a request that has arrived whole; the connection ends with it if it says so."""
         headers = message.headers
-        raw = await self._answer(Whole(message, content, self._client(peer, headers)))
+        raw = await self._answer(Whole(message, content, self._client(peer, headers)), peer)
         return self._finished(raw, headers, closing=False)
 
     def _finished(self, raw: bytes, headers: Mapping[str, str], *, closing: bool) -> bytes:
@@ -191,7 +202,7 @@ class Entry:
             raw = self._cors.decorate(raw, headers[ORIGIN])
         return raw.replace(b"\r\n", b"\r\n" + CLOSE, 1) if closing or self.draining else raw
 
-    async def _answer(self, incoming: Incoming) -> bytes:
+    async def _answer(self, incoming: Incoming, peer: str) -> bytes:
         path = incoming.target.partition("?")[0]
         if len(incoming.target) > MAX_TARGET:
             return self.refuse(incoming, Problem(URI_TOO_LONG))
@@ -205,6 +216,10 @@ class Entry:
             return self.refuse(incoming, self._absent(path) or problem)
         if not self.started.is_set() and not path.startswith(HEALTH) and not await self._start():
             return self.refuse(incoming, Problem(UNAVAILABLE))
+        if tracing.armed is not None and (tally := endpoint.tally) is not None:
+            span = tracing.armed.root(self._traceparent(peer, incoming.headers), tally.route)
+            if span is not None:
+                return await tracing_kinds.served(span, tally.plugin, endpoint.serve(incoming, values))
         return await endpoint.serve(incoming, values)
 
     async def _start(self) -> bool:
@@ -244,6 +259,11 @@ class Entry:
             if hop.strip() and not self._trusts(hop.strip()):
                 return hop.strip()[:64]
         return peer
+
+    def _traceparent(self, peer: str, headers: Mapping[str, str]) -> str | None:
+        """A trusted proxy's: anybody else could have every request of theirs traced."""
+        given = headers.get(TRACEPARENT)
+        return given if given is not None and self._trusts(peer) else None
 
     def _trusts(self, address: str) -> bool:
         try:

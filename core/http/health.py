@@ -126,6 +126,9 @@ class HealthEndpoint:
     Only the last one's status says something: the first is for people, who read on.
     """
 
+    tally = None
+    """Neither counted nor traced: probes ask all the time."""
+
     def __init__(self, kind: str, health: Health, clockwork: Clockwork) -> None:
         self._kind, self._health, self._clockwork = kind, health, clockwork
 

@@ -29,7 +29,7 @@ class StaticEndpoint:
         tally: Tally | None = None,
     ) -> None:
         """Requests are logged and counted where both `log` and `tally` are given."""
-        self._clockwork, self._content, self._log, self._tally = clockwork, content, log, tally
+        self._clockwork, self._content, self._log, self.tally = clockwork, content, log, tally
         self._etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
         head = f"Content-Type: {kind}\r\nETag: {self._etag}\r\nCache-Control: public, max-age={max_age}\r\n"
         if policy:
@@ -42,8 +42,8 @@ class StaticEndpoint:
         rid = request_id.encode()
         known, correlation = incoming.headers.get("If-None-Match", ""), correlation_of(incoming.headers, rid)
         unchanged = self._etag in known or known == "*"
-        if self._log is not None and self._tally is not None:
-            self._log.request(self._tally, 304 if unchanged else 200, began, request_id)
+        if self._log is not None and self.tally is not None:
+            self._log.request(self.tally, 304 if unchanged else 200, began, request_id)
         if unchanged:
             return self._clockwork.unchanged(self._kind, rid, correlation)
         return self._clockwork.answer(200, self._kind, rid, self._content, correlation)

@@ -18,6 +18,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from core import faultpoints
 from core.context import deadline, remaining
 from core.errors import UNAVAILABLE, Problem
+from core.observe import tracing, tracing_kinds
 from core.observe.spent import Spending
 from core.resilience.breaker import Breaker, Open
 from core.resilience.retry import RetryBudget, pause
@@ -207,7 +208,8 @@ class Db:
         try:
             if faultpoints.armed:
                 await faultpoints.reach("db.before_statement", sql)
-            got = await ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            asked = ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            got = await (asked if tracing.armed is None else tracing_kinds.query(sql, asked))
             if faultpoints.armed:
                 await faultpoints.reach("db.after_statement", sql)
         except Exception as error:

@@ -15,6 +15,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisError
 
 from core import faultpoints
+from core.observe import tracing, tracing_kinds
 from core.resilience.breaker import PROBE_EVERY, Breaker, Open, State
 from core.store.broadcast import Broadcasts, Handler
 from core.store.pipe import Pipe, RedisDown, RedisRefused, Wire, ask, dial, dialler
@@ -82,7 +83,8 @@ class Redis:
             raise RedisDown("not connected")
         if faultpoints.armed:
             await faultpoints.reach("redis.before_call", str(args[0]))
-        reply = await self._pipe.call(args)
+        asked = self._pipe.call(args)
+        reply = await (asked if tracing.armed is None else tracing_kinds.command(args[0], asked))
         if faultpoints.armed:
             await faultpoints.reach("redis.after_call", str(args[0]))
         return reply

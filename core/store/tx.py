@@ -12,6 +12,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from core.context import remaining
 from core.events.model import Event
 from core.events.record import INSERT_EVENTS, encode
+from core.observe import tracing, tracing_kinds
 from core.observe.spent import Spending
 from core.store.connection import Connection
 
@@ -63,7 +64,8 @@ class Tx:
         connection = self._connection
         limit, sent = remaining(WRITE), time.monotonic()
         try:
-            return await ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            asked = ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            return await (asked if tracing.armed is None else tracing_kinds.query(sql, asked))
         except BaseException as error:  # also a cancellation: whoever swallows it must not commit half the work
             self.failed = True
             connection.late = isinstance(error, TimeoutError) and limit >= TELLING
@@ -111,7 +113,9 @@ async def committed(connection: Connection, spending: Spending | None = None) ->
             async with asyncio.timeout(ROLLBACK):
                 await transaction.rollback()
         raise
-    await _within(COMMIT, connection, transaction.commit(), spending)
+    commit = transaction.commit()
+    step = commit if tracing.armed is None else tracing_kinds.query("COMMIT", commit)
+    await _within(COMMIT, connection, step, spending)
 
 
 async def _within(cap: float, connection: Connection, step: Awaitable[None], spending: Spending) -> None:

@@ -12,6 +12,7 @@ import orjson
 from core.convert import dump_json, wire
 from core.errors import Invalid
 from core.events.inbox import Arrival
+from core.observe.tracing import FORM, TRACEPARENT
 
 if TYPE_CHECKING:
     from core.events.outbox import OutboxRow
@@ -40,8 +41,8 @@ class _Envelope:
     metadata: Mapping[str, object] = attrs.field(factory=dict[str, object])
 
 
-def encode(row: "OutboxRow") -> aio_pika.Message:
-    """Persistent; with its correlation id and its place in the outbox as headers."""
+def encode(row: "OutboxRow", traceparent: str | None = None) -> aio_pika.Message:
+    """Persistent; with its correlation id, its place in the outbox and its trace, if it has one, as headers."""
     body = {
         "eventId": row.event_id,
         "eventType": row.event_type,
@@ -55,7 +56,7 @@ def encode(row: "OutboxRow") -> aio_pika.Message:
     correlation = orjson.loads(row.metadata).get("correlationId", str(row.event_id))
     return aio_pika.Message(
         dump_json(body),
-        headers={CORRELATION: correlation, PLACE: row.seq},
+        headers={CORRELATION: correlation, PLACE: row.seq, **({TRACEPARENT: traceparent} if traceparent else {})},
         content_type="application/json",
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         message_id=str(row.event_id),
@@ -80,6 +81,8 @@ def decode(body: bytes, headers: Mapping[str, Any]) -> Arrival:
     place = headers.get(PLACE)
     correlation = headers.get(CORRELATION)
     metadata = {"correlationId": str(correlation or envelope.event_id), **envelope.metadata}
+    if isinstance(traceparent := headers.get(TRACEPARENT), str) and FORM.fullmatch(traceparent):
+        metadata[TRACEPARENT] = traceparent  # the message's own, which comes after the event's
     return Arrival(
         event_id=envelope.event_id,
         seq=place if isinstance(place, int) and 0 < place <= BIGINT else None,

@@ -16,6 +16,7 @@ from core.events.amqp.link import Link, Live, race
 from core.events.amqp.message import encode
 from core.events.amqp.topology import Topology
 from core.events.outbox import OutboxRow, Report
+from core.observe import tracing, tracing_kinds
 from core.tasks import no_stray
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ class Publisher:
             raise Unsent(f"to {exchange or key}: {type(error).__name__}") from error
 
     async def _event(self, row: OutboxRow) -> None:
-        await self._publish(self._topology.events, row.event_type, encode(row))
+        span = None if tracing.armed is None else tracing_kinds.publishing(tracing.armed, row, self._topology.events)
+        with span or tracing.NOTHING:
+            message = encode(row, None if span is None else span.traceparent)
+            await self._publish(self._topology.events, row.event_type, message)
 
     async def _publish(self, exchange: str, key: str, message: aio_pika.Message) -> None:
         if self._channel is None:
