@@ -1,0 +1,1 @@
+"""Blue-green deploys: `ops/deploy`. How and why: ops/adr/0037-two-colours.md."""

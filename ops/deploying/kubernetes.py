@@ -1,0 +1,182 @@
+"""Both colours as Deployments of one namespace, behind a weighted HTTPRoute."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from ops.deploying.cluster_book import ClusterBook
+from ops.deploying.kubectl import Kubectl, weights_patch
+from ops.deploying.model import COLORS, DeployError, Refused, Release, Totals
+from ops.deploying.scraping import HISTOGRAM
+from ops.deploying.target import Standing
+from ops.deploying.web import ask
+
+APP = "vurksha"
+JOB_LIMIT, GONE = 3600.0, 90.0
+TOLD = ("applied ", "would apply ", "later, ", "vurksha: ")
+FORWARDED = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
+
+
+@attrs.frozen(kw_only=True)
+class KubernetesPlace:
+    """The section [kubernetes]."""
+
+    namespace: str = APP
+    context: str = ""
+    """Of kubectl's; the current one where none is named."""
+    folder: Path = Path("ops/k8s")
+    """With `overlays` and `migration`."""
+    prometheus: str = "http://127.0.0.1:9090"
+    """Where the figures are read; a port-forward will do."""
+    fewest: int = 3
+    """Replicas to start a colour with, when the live one has no more."""
+
+
+class KubernetesTarget:
+    """By kubectl."""
+
+    def __init__(self, place: KubernetesPlace) -> None:
+        self._place = place
+        self._kubectl = Kubectl(namespace=place.namespace, context=place.context)
+        self.book = ClusterBook(self._kubectl)
+
+    def rendered(self, part: str, release: Release, suffix: str = "") -> str:
+        """One of the folders, with this release's image and name."""
+        with tempfile.TemporaryDirectory() as folder:
+            image, _, tag = release.artefact.rpartition(":")
+            wanted = {
+                "resources": [os.path.relpath(self._place.folder / part, folder)],
+                "images": [{"name": APP, "newName": image, "newTag": tag}],
+                "labels": [{"pairs": {"app.kubernetes.io/version": release.name}, "includeTemplates": True}],
+                "nameSuffix": suffix,
+            }
+            Path(folder, "kustomization.yaml").write_text(json.dumps(wanted), "utf-8")
+            return self._kubectl.run("kustomize", folder)
+
+    # -- migrations
+
+    def pending(self, release: Release) -> Sequence[str]:
+        """A Job of the new image that only looks."""
+        return self._job("plan", release)
+
+    def migrate(self, release: Release) -> Sequence[str]:
+        """A Job of the new image."""
+        return self._job("expand", release)
+
+    def _job(self, kind: str, release: Release) -> list[str]:
+        suffix = "-" + re.sub(r"[^a-z0-9-]+", "-", release.name.lower()).strip("-")
+        name = f"{APP}-{kind}{suffix}"
+        if kind == "plan" or _condition(self._kubectl.find("job", name), "Failed"):
+            self._kubectl.run("delete", "job", name, "--ignore-not-found", "--wait=true")
+        self._kubectl.apply(self.rendered(f"migration/{kind}", release, suffix))
+        until = time.monotonic() + JOB_LIMIT
+        while not (ended := self._ended(name)):
+            if time.monotonic() > until:
+                raise DeployError(f"job {name} is not done after {JOB_LIMIT:.0f} s")
+            time.sleep(1.0)
+        said = [line for line in self._kubectl.run("logs", f"job/{name}").splitlines() if line.startswith(TOLD)]
+        if ended == "Failed":
+            raise Refused(said[-1] if said else f"job {name} failed: kubectl logs job/{name}")
+        return said
+
+    def _ended(self, name: str) -> str:
+        job = self._kubectl.find("job", name)
+        return next((kind for kind in ("Complete", "Failed") if _condition(job, kind)), "")
+
+    # -- replicas
+
+    def start(self, color: str, release: Release) -> None:
+        """As many as the live colour has: it must carry all of the traffic."""
+        self._kubectl.apply(self.rendered(f"overlays/{color}", release))
+        most = max(self._replicas(one) for one in COLORS)
+        if self._replicas(color) < max(most, self._place.fewest):
+            self._scale(color, max(most, self._place.fewest))
+
+    def _replicas(self, color: str) -> int:
+        found = self._kubectl.find("deployment", f"{APP}-{color}")
+        return int(found["spec"].get("replicas", 1)) if found else 0
+
+    def _scale(self, color: str, count: int) -> None:
+        self._kubectl.run("scale", f"deployment/{APP}-{color}", f"--replicas={count}")
+
+    def standing(self, color: str) -> Standing:
+        """As the Deployment's status says; of an older spec nothing counts."""
+        return standing_of(self._kubectl.find("deployment", f"{APP}-{color}"))
+
+    @contextmanager
+    def reached(self, color: str) -> Iterator[Sequence[str]]:
+        """By a forwarded port: no way from outside leads to a colour that is not accepted yet."""
+        command = self._kubectl.command("port-forward", f"service/{APP}-{color}", ":80")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
+            try:
+                found = FORWARDED.match(forward.stdout.readline() if forward.stdout else "")
+                if found is None:
+                    raise DeployError(f"{APP}-{color} cannot be reached by kubectl port-forward")
+                yield [f"http://{found[1]}"]
+            finally:
+                forward.terminate()
+
+    def stop(self, color: str) -> None:
+        """To no replicas, which also rests its autoscaler. Pods end in their stages."""
+        if self._kubectl.find("deployment", f"{APP}-{color}"):
+            self._scale(color, 0)
+            selector = f"app.kubernetes.io/name={APP},color={color}"
+            until = time.monotonic() + GONE
+            while self._kubectl.run("get", "pods", "-l", selector, "-o", "name").strip():
+                if time.monotonic() > until:
+                    raise DeployError(f"pods of {color} still run after {GONE:.0f} s")
+                time.sleep(1.0)
+
+    # -- traffic
+
+    def shift(self, shares: Mapping[str, int]) -> None:
+        """The weights of the HTTPRoute, both in one write."""
+        if not self._kubectl.find("httproute", APP):
+            self._kubectl.apply(self._kubectl.run("kustomize", str(self._place.folder / "route")))
+        patch = weights_patch([(f"{APP}-{color}", shares.get(color, 0)) for color in COLORS])
+        self._kubectl.run("patch", "httproute", APP, "--type=json", "-p", patch)
+
+    def totals(self, color: str) -> Totals:
+        """What Prometheus last scraped."""
+        chosen = f'color="{color}"'
+        return Totals(
+            requests=round(sum(self._asked(f"sum(vurksha_requests_total{{{chosen}}})").values())),
+            errors=round(sum(self._asked(f'sum(vurksha_requests_total{{{chosen},status="5xx"}})').values())),
+            buckets=self._asked(f"sum by (le) ({HISTOGRAM}_bucket{{{chosen}}})"),
+        )
+
+    def _asked(self, query: str) -> dict[float, float]:
+        got = ask("GET", f"{self._place.prometheus}/api/v1/query?query={quote(query)}")
+        if got.status != 200:  # noqa: PLR2004  OK
+            raise DeployError(f"Prometheus at {self._place.prometheus} answers {got.status or got.said}")
+        return {float(row["metric"].get("le", math.inf)): float(row["value"][1]) for row in got.data["result"]}
+
+
+def _condition(thing: Mapping[str, Any], kind: str) -> bool:
+    conditions = thing.get("status", {}).get("conditions", [])
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def standing_of(deployment: Mapping[str, Any]) -> Standing:
+    """Of a Deployment as the API gives it."""
+    if not deployment:
+        return Standing(ready=0, wanted=0, why="there is none")
+    spec, status = deployment["spec"], deployment.get("status", {})
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    ready = min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0)) if seen else 0
+    why = "; ".join(one.get("message", "") for one in status.get("conditions", []) if one["status"] != "True")
+    return Standing(ready=ready, wanted=int(spec.get("replicas", 1)), why=why)
+
+
+__all__ = ["KubernetesPlace", "KubernetesTarget", "standing_of"]
