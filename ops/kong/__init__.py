@@ -1,0 +1,1 @@
+"""The gateway: its configuration, and what keeps its keys those of the ring."""
