@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -19,32 +20,49 @@ import asyncpg
 import attrs
 
 from core.store.embedded import Servers
+from plugins.order.demo import newest_code
+from plugins.user.commands import JOURNAL
 from tests.core.program import free_port
+from tests.journeys.test_app import HOME
 
-CLIENTS = 4
-PAUSE = 0.01
-"""Seconds that each rests between two requests."""
+CLIENTS, BUYERS = 4, 2
+PAUSE, LONGER = 0.01, 0.05
+"""Seconds that those who look around and those who buy rest between two requests."""
 READY = 60.0
 """Seconds for a start."""
 READS = ("/products?page=1&limit=20", "/products?page=2&limit=20&category=Vegetables", "/categories", "/banners")
 
 
-@attrs.frozen
+@attrs.define
 class Result:
     """What customers saw of one server, in milliseconds, and what it said of its plugins."""
 
-    times: Sequence[float]
-    failures: int
+    reads: list[float] = attrs.field(factory=list)
+    """Of the public catalogue."""
+    purchases: list[float] = attrs.field(factory=list)
+    """Of a cart and of orders."""
+    failures: int = 0
     reason: str = ""
 
-    def percentile(self, which: int) -> float:
-        """Such as the 99th."""
-        return quantiles(self.times, n=100)[which - 1]
+    def p99(self, kind: str) -> float:
+        """Of "reads" or "purchases", without the first tenth, which warms the server up."""
+        times: list[float] = getattr(self, kind)
+        return quantiles(times[len(times) // 10 :], n=100)[98]
+
+
+@attrs.frozen(kw_only=True)
+class Server:
+    """A server for customers."""
+
+    url: str
+    database: str
+    journal: Path
+    """Where it writes the messages that it sends."""
 
 
 @asynccontextmanager
-async def server(names: Sequence[str], servers: Servers, folder: Path, path: str) -> AsyncIterator[tuple[str, str]]:
-    """`vurksha serve` on an empty database; its own URL and that of the database. `path` leads to the rogues."""
+async def server(names: Sequence[str], servers: Servers, folder: Path, path: str) -> AsyncIterator[Server]:
+    """`vurksha serve` on a seeded database of its own. `path` leads to the rogues."""
     url, port = await _database(servers.database_url), free_port()
     env = {
         **os.environ, "VURKSHA_ENV": "test", "DATABASE_URL": url, "REDIS_URL": servers.redis_url, "PORT": str(port),
@@ -60,7 +78,7 @@ async def server(names: Sequence[str], servers: Servers, folder: Path, path: str
     running = await _program(env, folder, "serve")
     try:
         await _ready(f"http://127.0.0.1:{port}/health/ready", running, folder / "serve.log")
-        yield f"http://127.0.0.1:{port}", url
+        yield Server(url=f"http://127.0.0.1:{port}", database=url, journal=folder / JOURNAL)
     finally:
         if running.returncode is None:
             running.kill()
@@ -102,25 +120,66 @@ async def _ready(url: str, running: asyncio.subprocess.Process, log: Path) -> No
     raise TimeoutError(log.read_text())
 
 
-async def load(url: str, seconds: float) -> Result:
-    """Customers who look around, each answer timed; those of the first tenth warm the server up."""
-    times: list[float] = []
-    failures = 0
-    began = time.monotonic()
+async def load(server: Server, seconds: float) -> Result:
+    """Customers who look around and customers who buy, each answer timed."""
+    result, end = Result(), time.monotonic() + seconds
 
-    async def customer(turn: int) -> None:
-        nonlocal failures
+    async def looks(turn: int) -> None:
         async with aiohttp.ClientSession() as session:
-            while (now := time.monotonic()) < began + seconds:
+            while time.monotonic() < end:
                 turn += 1
-                async with session.get(f"{url}/api/v1{READS[turn % len(READS)]}") as answer:
-                    await answer.read()
-                failures += answer.status >= 500
-                times.append((time.monotonic() - now) * 1000)
+                await _timed(session.get(f"{server.url}/api/v1{READS[turn % len(READS)]}"), result.reads, result)
                 await asyncio.sleep(PAUSE)
 
-    await asyncio.gather(*(customer(number) for number in range(CLIENTS)))
-    return Result(times[len(times) // 10 :], failures)
+    async def buys() -> None:
+        async with aiohttp.ClientSession() as session:
+            customer = await _signed_in(session, server)
+            while time.monotonic() < end:
+                for method, path, body in customer.purchase():
+                    asked = session.request(method, f"{server.url}/api/v1{path}", json=body, headers=customer.headers)
+                    await _timed(asked, result.purchases, result)
+                    await asyncio.sleep(LONGER)
+
+    await asyncio.gather(*(looks(number) for number in range(CLIENTS)), *(buys() for _ in range(BUYERS)))
+    return result
+
+
+async def _timed(asked: Any, times: list[float], result: Result) -> None:
+    began = time.monotonic()
+    async with asked as answer:
+        await answer.read()
+    times.append((time.monotonic() - began) * 1000)
+    result.failures += answer.status >= 500
+
+
+@attrs.frozen(kw_only=True)
+class Customer:
+    """Somebody who is signed in and knows what to buy."""
+
+    headers: Mapping[str, str]
+    product: str
+
+    def purchase(self) -> list[tuple[str, str, Any]]:
+        """The requests of one."""
+        line = {"productId": self.product, "quantity": 1}
+        order = {"items": [line], "deliveryAddress": HOME, "paymentMethod": "cod"}
+        return [("POST", "/cart/items", line), ("GET", "/cart", None), ("POST", "/orders", order)]
+
+
+async def _signed_in(session: aiohttp.ClientSession, server: Server) -> Customer:
+    phone, base = f"9{secrets.randbelow(10**9):09}", f"{server.url}/api/v1"
+    async with session.post(f"{base}/auth/send-otp", json={"phone": phone}) as answer:
+        assert answer.status == 200, await answer.text()
+    code, until = None, time.monotonic() + READY
+    while code is None and time.monotonic() < until:
+        await asyncio.sleep(0.1)
+        code = newest_code(server.journal.read_bytes().splitlines() if server.journal.exists() else [], f"+91{phone}")
+    async with session.post(f"{base}/auth/verify-otp", json={"phone": phone, "otp": code}) as answer:
+        token = (await answer.json())["data"]["accessToken"]
+    async with session.get(f"{base}/products?page=1&limit=100") as answer:
+        products = (await answer.json())["data"]["products"]
+    most = max(products, key=lambda product: product["stock"])
+    return Customer(headers={"Authorization": f"Bearer {token}"}, product=most["id"])
 
 
 async def reason(database: str, plugin: str) -> str:
