@@ -11,10 +11,10 @@ from importlib.metadata import version
 import orjson
 
 from core.agreement import code_of
-from core.auth import SESSIONS, TokenIssuer
+from core.auth import SESSIONS
+from core.building import built
 from core.events.delivery import Delivery
 from core.events.housekeeping import housekeeping
-from core.extensions import Extensions
 from core.http import docs, openapi
 from core.http.cached import Memory
 from core.http.compile import Pieces
@@ -25,46 +25,26 @@ from core.http.envelope import Clockwork
 from core.http.health import HealthEndpoint, path_items
 from core.http.limits import Buckets
 from core.http.static import StaticEndpoint
-from core.isolation.guards import Guards
 from core.jobs import Jobs
-from core.kernel import Kernel
 from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.observe.tracing_export import Traces
+from core.observe.usage import Usage
 from core.operations.listener import Operations
 from core.plugin_finding import Found
 from core.plugin_wiring import Wiring
 from core.plugins import NOBODY, Plugins
 from core.presence import Presence
 from core.privacy.work import PRIVACY, Privacy
-from core.resilience.breaker import Breakers, State
 from core.resilience.shares import Shares
-from core.resilience.shedding import Shedder
-from core.services import Provided, Services
+from core.services import Provided
 from core.settings import Settings
 from core.store import migrate
-from core.store.cache import Cache
-from core.store.db import Db
-from core.store.pool import Pool
-from core.store.redis import Redis
-from core.store.standby import standby_at
 from core.tasks import SILENCE, Tasks
 
 PREFIX = "/api/v1"
 TITLE = "Vurksha"
-FULL = {
-    "statement_timeout": "3000",
-    "lock_timeout": "800",
-    "idle_in_transaction_session_timeout": "3000",
-    "tcp_user_timeout": "9000",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "2",
-    "application_name": "vurksha",
-    "timezone": "UTC",
-}
-"""RELIABILITY 3, in milliseconds."""
 WORKERS_STOP = 3.0
 log = logging.getLogger("core.app")
 
@@ -90,7 +70,7 @@ class App:
         self.hopeless = asyncio.Event()
         """A background loop keeps failing: the process had better end and be started again (RELIABILITY 4.10)."""
         self.tasks, self.workers = (Tasks(lambda _: self.hopeless.set()) for _ in range(2))
-        self.kernel = _kernel(settings, self.tasks, self.plugins)
+        self.kernel = built(settings, self.tasks, self.plugins)
         self.db, self.redis = self.kernel.db, self.kernel.redis
         self.privacy = Privacy(self.db, self.plugins)
         self.kernel.services.add(Provided(PRIVACY, self.privacy))
@@ -107,6 +87,8 @@ class App:
         self.bus, self.relay = self.delivery.bus, self.delivery.relay
         own_jobs = [*housekeeping(self.db), *self.privacy.jobs()]
         self.jobs = Jobs(self.db, self.workers, [*self.wiring.jobs(), *own_jobs])
+        names = [manifest.name for manifest in self.plugins.manifests]
+        self.usage = Usage(names, self.wiring.watches, self.db, guards, self.jobs, pieces.meter)
         code = code_of(settings, self.plugins.manifests, self.migrations, version("vurksha"))
         self.presence = Presence(self.kernel, code, self.migrations, self.wiring.health_checks())
         self.health = self.presence.health
@@ -241,49 +223,6 @@ class App:
             self._server.pre_shutdown()
             await self._server.shutdown(finish)
         await self._lifecycle.stop(closing)
-
-
-def _kernel(settings: Settings, tasks: Tasks, plugins: Plugins) -> Kernel:
-    postgres, auth = settings.postgres, settings.auth
-    if postgres.url is None or settings.redis.url is None:
-        raise ValueError("DATABASE_URL and REDIS_URL must be known by now")
-    pool = Pool(
-        postgres.url.reveal(),
-        size=postgres.pool_size,
-        warm=postgres.warm,
-        connect=postgres.connect,
-        reserve=postgres.reserve,
-        server=FULL,
-    )
-    standby = standby_at(postgres.standby_url.reveal(), FULL) if postgres.standby_url else None
-    db = Db(pool, acquire=postgres.acquire, standby=standby)
-    redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
-    stores, shedder = (db.breaker, db.writes, redis.breaker), Shedder(late=settings.http.late)
-    optional = (manifest.name for manifest in plugins.manifests if not manifest.required)
-    guards = Guards(
-        settings.isolation,
-        optional,
-        excused=lambda: any(one.state is not State.CLOSED for one in stores),
-        overloaded=lambda: shedder.lag > settings.http.late,
-    )
-    return Kernel(
-        settings=settings,
-        services=Services(),
-        extensions=Extensions(guards.available),
-        guards=guards,
-        db=db,
-        breakers=Breakers(*stores, *([standby.breaker] if standby else [])),
-        shedder=shedder,
-        redis=redis,
-        cache=Cache(redis, tasks),
-        tokens=TokenIssuer(
-            auth.secret.reveal(),
-            [secret.reveal() for secret in auth.also_accepted],
-            issuer=auth.issuer,
-            audience=auth.audience,
-            minutes=auth.access_minutes,
-        ),
-    )
 
 
 def assembled(settings: Settings, found: Found) -> App:

@@ -31,6 +31,7 @@ MAY_BLOCK = (
     ("plugins/order/demo.py", "_code"),
     ("plugins/product/seeding.py", "read"),
     ("coverage/collector.py", "lock_data"),
+    ("observe/busy/plugin.py", "sleeping"),
     ("rogues/blocks_loop/plugin.py", "block"),
     ("rogues/running.py", "settings_with"),
 )

@@ -2,7 +2,8 @@
 
 import asyncio
 import inspect
-from asyncio import Task
+import selectors
+from asyncio import Task, base_events, runners
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
@@ -24,6 +25,12 @@ class Place:
     file: str
     line: int
     function: str
+
+    @classmethod
+    def at(cls, plugin: str, frame: FrameType) -> "Place":
+        """Where a frame of that plugin is."""
+        code = frame.f_code
+        return cls(plugin, code.co_filename, frame.f_lineno, code.co_qualname)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} in {self.function}"
@@ -50,9 +57,8 @@ class Packages:
     def of_frame(self, frame: FrameType | None) -> Place | None:
         """The innermost line of a stack that is a plugin's."""
         while frame is not None:
-            code = frame.f_code
-            if (plugin := self.of_file(code.co_filename)) is not None:
-                return Place(plugin, code.co_filename, frame.f_lineno, code.co_qualname)
+            if (plugin := self.of_file(frame.f_code.co_filename)) is not None:
+                return Place.at(plugin, frame)
             frame = frame.f_back
         return None
 
@@ -79,6 +85,14 @@ def home(cls: type) -> Path:
     module = inspect.getmodule(cls)
     file = Path(inspect.getfile(cls))
     return file.parent if module is not None and module.__package__ else file
+
+
+def waiting(frame: FrameType | None) -> bool:
+    """Whether a loop has nothing to do: uvloop waits where it was started, asyncio's own loop in its selector."""
+    if frame is None or frame.f_code.co_filename == runners.__file__:
+        return True
+    caller = frame.f_back.f_code.co_filename if frame.f_back is not None else ""
+    return frame.f_code.co_filename == selectors.__file__ and caller == base_events.__file__
 
 
 def _awaited(coro: Any) -> Iterator[tuple[CodeType, int]]:

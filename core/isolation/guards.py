@@ -11,6 +11,7 @@ Required plugins are never put aside: their failures are logged, and what failed
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TypeVar, TypeVarTuple
@@ -62,6 +63,8 @@ class Guards:
         self._lost: set[str] = set()
         self.on_quarantine: Callable[[PluginState], None] = lambda _: None
         """Told once of each plugin that this replica puts aside, to write it down for the others."""
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """Since the start, by plugin and what was called."""
         self.on_change: list[Callable[[str], None]] = []
         """Told the name of each plugin that is put aside or readmitted."""
         for plugin in optional:
@@ -98,6 +101,7 @@ class Guards:
         if not isinstance(error, Exception) or self._of_another(error):
             return
         log.warning("plugin %s: %s failed: %s", plugin, what, type(error).__name__)
+        self.failures[plugin, what] += 1
         budget = self._budgets.get(plugin)
         if budget is not None and plugin not in self._aside and (spent := budget.failed()):
             self.quarantine(plugin, f"{what}: {type(error).__name__}, {spent}")
@@ -151,12 +155,12 @@ class Guards:
             self.succeeded(plugin)
         return result
 
-    def quarantine(self, plugin: str, reason: str) -> None:
+    def quarantine(self, plugin: str, reason: str, by: str = KERNEL) -> None:
         """Put a plugin aside, here at once and on every replica; a required one is only named in the log."""
         if plugin not in self._budgets:
             log.error("plugin %s is required, and not quarantined for: %s", plugin, reason)
         elif plugin not in self._aside:
-            state = PluginState(plugin=plugin, state=QUARANTINED, reason=reason, by=KERNEL)
+            state = PluginState(plugin=plugin, state=QUARANTINED, reason=reason, by=by)
             self._change(plugin, state)
             self.on_quarantine(state)
 

@@ -1,7 +1,8 @@
-"""Who holds up the loop: a thread looks at the stack of a main thread that does not answer (ADR 22).
+"""Who holds up the loop: a thread looks at the stack of a main thread that does not answer (ADR 22, ADR 31).
 
-The thread asks the loop for a sign of life ten times a second. While none comes it looks at what runs: the plugin found
-in most of the looks is the one that holds the loop up. What runs during a mere overload is somebody else at each look.
+Twenty times a second the thread asks a loop that is at work for a sign of life. While none comes it looks at what runs:
+the plugin found in most of the looks is the one that holds the loop up. What runs during a mere overload is somebody
+else at each look. A block that lasted is written down with its stack; what it slept of it, the sampler could not see.
 """
 
 import asyncio
@@ -12,19 +13,27 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 
 import attrs
 
-from core.isolation.culprit import Packages, Place
+from core.isolation.culprit import Packages, Place, waiting
 from core.isolation.guards import Guards
+from core.observe.sampler import Sampler, Work, beneath
+from core.observe.slow import SlowCalls, Stack, stack_of
+from core.observe.spent import KERNEL
 
+LOOK = 0.05
+"""Seconds between two looks, or less where a shorter stall counts."""
 LATE = 3.0
-"""Times its pause: a thread that wakes so late was kept from running, by code that never lets go of the interpreter's
+"""Times a stall: a thread that wakes so late was kept from running, by code that never lets go of the interpreter's
 lock or, when the process used hardly any of that time, because all of it was stopped."""
 BUSY = 0.2
 """The share of that time for which the process must have run: it shares its processors with others."""
 MOST = 0.5
 """The share of looks in which a plugin must be found."""
+STACKS = 200
+"""Kept of one block."""
 log = logging.getLogger("core.isolation")
 
 
@@ -33,11 +42,25 @@ class _Block:
     """One time for which the loop did not answer."""
 
     asked: float
+    used: float
+    """Processor time of the main thread by then."""
+    ran: float
+    """And of the process."""
     looks: int = 0
     void: bool = False
     reported: bool = False
     found: Counter[str] = attrs.field(factory=Counter)
     places: dict[str, Place] = attrs.field(factory=dict)
+    stacks: Counter[tuple[str, str, Stack]] = attrs.field(factory=Counter)
+    """By plugin and what it did."""
+
+    def saw(self, work: Work, stack: Stack) -> None:
+        """Somebody was at work."""
+        if work.place is not None:
+            self.found[work.place.plugin] += 1
+            self.places[work.place.plugin] = work.place
+        if len(self.stacks) < STACKS:
+            self.stacks[work.plugin, work.what, stack] += 1
 
     def culprit(self) -> Place | None:
         """Who was found in most of the looks, and where last."""
@@ -45,6 +68,17 @@ class _Block:
             return None
         (plugin, times), *_ = self.found.most_common(1)
         return self.places[plugin] if times > MOST * self.looks else None
+
+    def worst(self) -> tuple[str, str, Stack] | None:
+        """Whose it was and at what; the kernel's at nothing when nobody was at it in most of the looks."""
+        if self.void or not self.stacks:
+            return None
+        times = Counter[str]()
+        for (plugin, _, _), seen in self.stacks.items():
+            times[plugin] += seen
+        (most, looks), *_ = times.most_common(1)
+        plugin, what, stack = next(one for one, _ in self.stacks.most_common() if one[0] == most)
+        return (plugin, what, stack) if looks > MOST * self.looks else (KERNEL, "", stack)
 
 
 class LoopWatch:
@@ -54,8 +88,9 @@ class LoopWatch:
         self, packages: Packages, guards: Guards, urgent: Callable[[str, str], None] = lambda _plugin, _reason: None
     ) -> None:
         """`urgent` is called in the thread, with plugin and reason, when a block lasts: the loop may never be back."""
-        self._packages, self._guards, self._urgent = packages, guards, urgent
+        self._guards, self._urgent = guards, urgent
         self._settings = guards.settings
+        self.sampler, self.slow = Sampler(packages), SlowCalls()
         self._blocks: dict[str, deque[float]] = {}
         self._stop = threading.Event()
         self._pending: _Block | None = None
@@ -70,7 +105,8 @@ class LoopWatch:
         thread = threading.Thread(target=self._run, args=(loop,), name="loop watch", daemon=True)
         thread.start()
         try:
-            yield
+            with self.sampler.sampling(loop):
+                yield
         finally:
             self._stop.set()
             while thread.is_alive():  # noqa: ASYNC110  it has no loop to tell, and ends at once
@@ -79,37 +115,38 @@ class LoopWatch:
     # -- in the thread
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        pause = self._settings.stall
-        last, used = time.monotonic(), time.process_time()
-        while not self._stop.wait(pause):
-            now = time.monotonic()
-            late = now - last > LATE * pause
-            stopped = late and time.process_time() - used < BUSY * (now - last)
+        stall = self._settings.stall
+        last, ran = time.monotonic(), time.process_time()
+        while not self._stop.wait(min(LOOK, stall)):
+            now, late = time.monotonic(), time.monotonic() - last > LATE * stall
             block = self._pending
-            if block is None:
-                self._pending = block = _Block(last if late else now)
-                loop.call_soon_threadsafe(self._answered, block)
-            elif not late:
-                self._look(block, now)
-            if late:
-                block.void |= stopped
-                self._look(block, now)
-            pause = self._settings.stall if not block.looks else self._settings.stall / 2
-            last, used = time.monotonic(), time.process_time()
+            if block is None and (late or not waiting(self._frame())):
+                asked, ran = (last, ran) if late else (now, time.process_time())
+                self._pending = new = _Block(asked, _processor_seconds(self._main), ran)
+                loop.call_soon_threadsafe(self._answered, new)
+                block = new if late else None
+            if block is not None:
+                if late:
+                    block.void = time.process_time() - block.ran < BUSY * (now - block.asked)
+                self._look(block)
+            last, ran = time.monotonic(), time.process_time()
 
-    def _look(self, block: _Block, now: float) -> None:
+    def _frame(self) -> FrameType | None:
+        return beneath(sys._current_frames().get(self._main))  # noqa: SLF001  its documented name
+
+    def _look(self, block: _Block) -> None:
+        frame = self._frame()
         block.looks += 1
-        place = self._packages.of_frame(sys._current_frames().get(self._main))  # noqa: SLF001  its documented name
-        if place is not None:
-            block.found[place.plugin] += 1
-            block.places[place.plugin] = place
-        if now - block.asked > self._settings.longest_block and not block.reported:
+        if not waiting(frame):
+            block.saw(self.sampler.at_work(frame), stack_of(frame))
+        seconds = time.monotonic() - block.asked
+        if seconds > self._settings.longest_block and not block.reported:
             if (culprit := block.culprit()) is None:
                 return
             block.reported = True
-            log.critical("plugin %s holds the loop up for %.1f s: %s", culprit.plugin, now - block.asked, culprit)
+            log.critical("plugin %s holds the loop up for %.1f s: %s", culprit.plugin, seconds, culprit)
             if culprit.plugin in self._guards.optional:
-                self._urgent(culprit.plugin, _reason(culprit, now - block.asked))
+                self._urgent(culprit.plugin, _reason(culprit, seconds))
 
     # -- on the loop
 
@@ -119,6 +156,10 @@ class LoopWatch:
     def _answered(self, block: _Block) -> None:
         self._pending = None
         seconds = time.monotonic() - block.asked
+        if seconds >= self._settings.stall and (worst := block.worst()) is not None:
+            plugin, what, stack = worst
+            self.slow.note(plugin, what, seconds, stack)
+            self.sampler.add(plugin, what, max(0.0, seconds - (time.thread_time() - block.used)))
         if block.looks and seconds >= self._settings.stall and (culprit := block.culprit()) is not None:
             level = logging.WARNING if seconds >= self._settings.block else logging.INFO
             log.log(level, "plugin %s held the loop up for %.2f s: %s", culprit.plugin, seconds, culprit)
@@ -140,3 +181,10 @@ class LoopWatch:
 
 def _reason(culprit: Place, seconds: float) -> str:
     return f"held the loop up for {seconds:.2f} s: {culprit}"
+
+
+def _processor_seconds(thread: int) -> float:
+    """What a thread has used; where the system does not say, what the process has."""
+    if hasattr(time, "pthread_getcpuclockid"):
+        return time.clock_gettime(time.pthread_getcpuclockid(thread))
+    return time.process_time()

@@ -6,6 +6,7 @@ from collections import Counter, deque
 
 from core.isolation.culprit import Packages, Place
 from core.isolation.guards import Guards
+from core.observe.spent import KERNEL
 
 EVERY = 2.0
 """Seconds between two counts."""
@@ -22,6 +23,8 @@ class TaskWatch:
     def __init__(self, packages: Packages, guards: Guards) -> None:
         self._packages, self._guards = packages, guards
         self._counts: dict[str, deque[int]] = {}
+        self.running: Counter[str] = Counter()
+        """Tasks by plugin at the last look; requests and deliveries are the kernel's."""
         guards.on_change.append(self._changed)
 
     async def run(self) -> None:
@@ -34,10 +37,12 @@ class TaskWatch:
         """Count once; who has too many is quarantined."""
         counts: Counter[str] = Counter()
         places: dict[str, Counter[Place]] = {}
-        for task in asyncio.all_tasks():
+        tasks = asyncio.all_tasks()
+        for task in tasks:
             if (place := self._packages.of_task(task)) is not None:
                 counts[place.plugin] += 1
                 places.setdefault(place.plugin, Counter())[place] += 1
+        self.running = counts + Counter({KERNEL: len(tasks) - counts.total()})
         for plugin in self._counts.keys() - counts.keys():
             del self._counts[plugin]
         for plugin, count in counts.items():

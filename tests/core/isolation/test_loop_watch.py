@@ -7,9 +7,11 @@ import time
 
 import pytest
 
+from core.isolation import loop_watch
 from core.isolation.culprit import Packages
 from core.isolation.guards import Guards
 from core.isolation.loop_watch import LoopWatch
+from core.observe.sampler import Work
 from tests.core.isolation.conftest import changed, reason
 from tests.core.isolation.eventually import until
 from tests.core.isolation.rogue.plugin import matching, sleeping
@@ -104,3 +106,35 @@ async def test_a_stopped_process_blames_nobody(packages: Packages, guards: Guard
             sleeping(0.4)
             await asyncio.sleep(0.05)
     assert guards.available("rogue")
+
+
+async def test_a_block_is_kept_with_its_stack_and_the_time_that_was_slept(packages: Packages, guards: Guards) -> None:
+    watch = LoopWatch(packages, guards)
+    async with watch.watching():
+        sleeping(0.3)
+        await until(lambda: len(watch.slow.worst(9)) > 0)
+    (slow,) = watch.slow.worst(1)
+    assert slow.plugin == "rogue"
+    assert slow.seconds >= 0.1
+    assert any(call.endswith(" sleeping") for call in slow.stack)
+    assert sum(watch.sampler.by_work().values()) >= 0.1
+
+
+async def test_a_block_of_the_kernels_is_its_own(packages: Packages, guards: Guards) -> None:
+    watch = LoopWatch(packages, guards)
+    async with watch.watching():
+        time.sleep(0.3)
+        await until(lambda: len(watch.slow.worst(9)) > 0)
+    assert {slow.plugin for slow in watch.slow.worst(9)} == {"kernel"}
+
+
+def test_a_block_keeps_few_stacks_and_is_the_kernels_when_nobody_had_most_of_it() -> None:
+    block = loop_watch._Block(0.0, 0.0, 0.0)
+    code = sleeping.__code__
+    for line in range(2 * loop_watch.STACKS):
+        block.saw(Work("rogue", "", None), ((code, line),))
+    assert len(block.stacks) == loop_watch.STACKS
+    block.looks = 2 * loop_watch.STACKS + 1
+    assert block.worst() == ("kernel", "", ((code, 0),))
+    block.void = True
+    assert block.worst() is None

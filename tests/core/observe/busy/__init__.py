@@ -1,0 +1,1 @@
+"""A plugin whose work takes as long as a test says."""
