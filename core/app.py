@@ -29,7 +29,9 @@ from core.jobs import Jobs
 from core.keys import KeyRing
 from core.lifecycle import Lifecycle
 from core.observe.logging import FLUSH_EVERY, RequestLog
+from core.observe.figures import Figures
 from core.observe.tracing_export import Traces
+from core.observe.metrics import Metrics
 from core.observe.usage import Usage
 from core.operations.listener import Operations
 from core.plugin_finding import Found
@@ -78,8 +80,8 @@ class App:
         self.plugins.provide(self.kernel, self.wiring.kernel_of)
         pieces = self._pieces()
         table, self.routes = self.wiring.served(PREFIX, pieces)
-        self.keys = KeyRing(self.db, self.kernel.tokens)
         self.meter = pieces.meter
+        self.keys = KeyRing(self.db, self.kernel.tokens)
         self.migrations = migrate.read(self.plugins.migration_folders())
         subscriptions = self.privacy.guarded(self.wiring.subscriptions())
         events, rabbitmq, guards = settings.events, settings.rabbitmq, self.kernel.guards
@@ -98,6 +100,8 @@ class App:
         cors = Cors(settings.http.cors_origins)
         self.entry = Entry(table, pieces, cors, settings.http.trusted_proxies, self.wiring.absent)
         self._lifecycle = self._steps()
+        self.figures = Figures(self)
+        Metrics(self.figures, self.meter).offer(self.operations)
         self._server: HttpServer | None = None
 
     def document(self) -> dict[str, object]:

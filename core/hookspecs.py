@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.http.routing import Files, Route
     from core.jobs import Job
     from core.kernel import Kernel, Seed
+    from core.observe.counts import Count
     from core.privacy.model import PersonalData
     from core.services import Provided
 
@@ -70,6 +71,11 @@ def lifespan() -> "AbstractAsyncContextManager[None]":  # type: ignore[empty-bod
 @hookspec
 def health_checks() -> "Sequence[HealthCheck]":  # type: ignore[empty-body]  # a hook is its signature
     """Checks whose outcome `/health` shows under the plugin's name."""
+
+
+@hookspec
+def metrics() -> "Sequence[Count]":  # type: ignore[empty-body]  # a hook is its signature
+    """What the plugin counts for `/metrics`: facts that are committed. Each name begins with the plugin's and `_`."""
 
 
 @hookspec

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
@@ -54,6 +55,8 @@ class Jobs:
         self.failures: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         """Runs of single jobs that another replica was doing."""
+        self.succeeded: dict[str, float] = {}
+        """When each last ended well here, in seconds since 1970."""
         self._singles = asyncio.Semaphore(SINGLES)
         self._closing = False
 
@@ -105,6 +108,7 @@ class Jobs:
             log.exception("job %s failed", job.name)
         else:
             self.runs[job.name] += 1
+            self.succeeded[job.name] = time.time()
 
 
 def lock_key(name: str) -> int:

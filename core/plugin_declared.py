@@ -1,5 +1,6 @@
 """What the loader holds declarations to: each name that a plugin gives says whose it is."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from core.http.routing import Files, Policy, Route
 from core.http.table import Table
 from core.jobs import Job
 from core.kernel import Manifest
+from core.observe.catalogue import METRICS
+from core.observe.counts import Count
 from core.plugin_rules import ADMIN, events_of, paths_of
 from core.plugin_sql import strays
 from core.privacy.model import PersonalData
@@ -24,6 +27,7 @@ from core.store.schema import Migration
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 KERNEL_CHECKS = frozenset({"postgres", "redis"})
+METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*_total")
 KERNEL_PORTS = "kernel"
 """Ports that the kernel asks for; only required plugins may provide them."""
 
@@ -57,7 +61,8 @@ def mistakes(declared: Declared, schemas: Mapping[str, str]) -> list[str]:
     if wrong:
         return wrong  # what is not of its kind cannot be asked further
     found = [*_ports(declared), *_routes(declared), *_events(declared), *_jobs(declared), *_checks(declared)]
-    return [*found, *_tables(declared), *_migrations(declared, schemas)]
+    found += [*_metrics(declared, schemas), *_tables(declared)]
+    return [*found, *_migrations(declared, schemas)]
 
 
 KINDS: Mapping[str, tuple[type, ...]] = {
@@ -67,6 +72,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "subscriptions": (Subscription,),
     "jobs": (Job,),
     "health_checks": (HealthCheck,),
+    "metrics": (Count,),
 }
 
 
@@ -160,6 +166,19 @@ def _checks(declared: Declared) -> Iterator[str]:
             yield f"the health check {one.name} is the kernel's"
         if one.vital and not declared.manifest.required:
             yield f"the health check {one.name} cannot be vital: the plugin is not required"
+
+
+def _metrics(declared: Declared, plugins: Iterable[str]) -> Iterator[str]:
+    own, kernels = f"{declared.manifest.name}_", {metric.name for metric in METRICS}
+    longer = tuple(f"{name}_" for name in plugins if name.startswith(own))
+    names = Counter(one.metric.name for one in declared.all("metrics"))
+    for name, times in names.items():
+        if not name.startswith(own) or name.startswith(longer) or name in kernels:
+            yield f"the metric {name} must begin with {own}, and be nobody else's"
+        elif not METRIC_NAME.fullmatch(name):
+            yield f"the metric {name} must be made of small letters and _, and end with _total"
+        if times > 1:
+            yield f"has two metrics named {name}"
 
 
 def _tables(declared: Declared) -> Iterator[str]:

@@ -23,9 +23,10 @@ from core.store.schema import read
 
 __all__ = ["GROUP", "PluginError", "Plugins", "find", "manifest_of", "ordered"]
 
-LISTS = frozenset({"provides", "extends", "routes", "subscriptions", "jobs", "health_checks", "commands", "seeds"})
+ASKED = ("extends", "routes", "subscriptions", "jobs", "health_checks", "metrics")
+LISTS = frozenset({"provides", *ASKED, "commands", "seeds"})
 """Hooks that answer sequences."""
-AT_START = ("extends", "migrations", "routes", "subscriptions", "jobs", "health_checks", "lifespan", "personal_data")
+AT_START = (*ASKED, "migrations", "lifespan", "personal_data")
 """Hooks whose answers are kept, so that each is called once."""
 NOBODY: Mapping[str, str] = MappingProxyType({})
 log = logging.getLogger("core.plugins")

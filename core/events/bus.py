@@ -7,6 +7,7 @@ are dead letters. It does not matter who wrote the row: the relay itself, or the
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -32,6 +33,9 @@ log = logging.getLogger("core.events")
 
 DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
 """Seconds before each further attempt; after the last one fails the row is dead (RELIABILITY 4.7)."""
+
+OK, RETRIED, DEAD = OUTCOMES = "ok", "retried", "dead"
+"""Of a delivery: it took effect, it failed and is due again later, it was given up."""
 
 
 class _Undecodable(Exception):
@@ -71,10 +75,22 @@ class Bus:
         """What another replica works on, and until when not to ask again."""
         self._wake = asyncio.Event()
         self._closing = False
+        self.handled: Counter[tuple[str, str]] = Counter()
+        """Deliveries by consumer and outcome."""
 
     def poke(self) -> None:
         """There are new rows."""
         self._wake.set()
+
+    @property
+    def consumers(self) -> set[str]:
+        """All that are known here."""
+        return {consumer for consumer, _ in self._known}
+
+    @property
+    def event_types(self) -> set[str]:
+        """All that somebody listens to here."""
+        return {event_type for _, event_type in self._known}
 
     def close(self) -> None:
         """Claim no more."""
@@ -137,15 +153,19 @@ class Bus:
                 if claimed is not None:
                     await self._run(self._known[key[0], claimed.event_type], key, claimed, tx)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is a failed delivery
+            tracing_kinds.failed(error)
             if claimed is None:
                 log.warning("%s could not claim an event: %s", key[0], type(error).__name__)
             elif self._guards.available(self._known[key[0], claimed.event_type].plugin):
                 await self._failed(key, claimed.attempts, error)
             else:
                 log.info("%s was put aside: event %s waits as it was", *key)
+        else:
+            self.handled[key[0], OK] += claimed is not None  # not by another replica
         finally:
             self._running.discard(key)
             self._slots.release()
+            tracing_kinds.handled()
             if claimed is None:
                 self._elsewhere[key] = asyncio.get_running_loop().time() + self._poll
             else:
@@ -153,8 +173,9 @@ class Bus:
 
     async def _run(self, subscription: Subscription, key: Key, row: InboxRow, tx: "Tx") -> None:
         event, meta, because, traceparent = _read(subscription, key[1], row)
-            tracing_kinds.failed(error)
         cause.set(because)  # this task and its context are the delivery's own
+        if tracing.armed is not None:
+            tracing_kinds.handling(tracing.armed, traceparent, key, row, subscription.plugin)
         deadline.set(time.monotonic() + self._timeout)
         spent.begin(subscription.plugin or spent.KERNEL, f"handle {key[0]}")
         with no_stray():
@@ -165,7 +186,6 @@ class Bus:
     async def _failed(self, key: Key, attempts: int, error: Exception) -> None:
         """Note a failure in a transaction of its own: the handler's is rolled back."""
         deadline.set(float("inf"))
-            tracing_kinds.handled()
         cause_of = (
             error.__cause__ if isinstance(error, _Undecodable | Problem | Overran) else None
         )  # Db's Problem hides the class
@@ -174,8 +194,6 @@ class Bus:
         pause = None if last else self._delays[attempts]
         if last:
             log.error("%s gave up on event %s after %d attempts: %s", *key, attempts + 1, name, exc_info=error)
-        if tracing.armed is not None:
-            tracing_kinds.handling(tracing.armed, traceparent, key, row, subscription.plugin)
         else:
             log.warning("%s failed on event %s, again in %.0f s: %s", *key, pause, name, exc_info=error)
         try:
@@ -183,6 +201,8 @@ class Bus:
         except Exception as problem:  # noqa: BLE001  the row is as it was and due again at once: nothing else is lost
             log.warning("a failure of %s could not be noted: %s", key[0], type(problem).__name__)
             await asyncio.sleep(self._poll)
+        else:
+            self.handled[key[0], DEAD if last else RETRIED] += 1
 
 
 def _read(subscription: Subscription, event_id: UUID, row: InboxRow) -> tuple[Any, EventMeta, Cause, object]:

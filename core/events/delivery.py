@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from core.errors import Problem
@@ -50,9 +50,9 @@ class Delivery:
             guards.on_change.append(lambda _: self.bus.poke())
         self.bridge = self._bridge(db, listed, rabbitmq)
         absent = Consumers(db, guards, listed).absent if guards is not None else None
-        self._straight = Straight(self._rows, listed, self.bus.poke, absent)
-        carrier = self._straight if self.bridge is None else Leased(self._rows, self.bridge.publisher)
-        self.relay = Relay(carrier, poll=events.poll)
+        straight = Straight(self._rows, listed, self.bus.poke, absent)
+        self._carrier = straight if self.bridge is None else Leased(self._rows, self.bridge.publisher)
+        self.relay = Relay(self._carrier, poll=events.poll)
         db.on_events = self.relay.poke
 
     def _bridge(self, db: Db, listed: list[Subscription], rabbitmq: RabbitmqSettings) -> "Bridge | None":
@@ -63,9 +63,14 @@ class Delivery:
         return Bridge(rabbitmq.url, rabbitmq.prefix, listed, db, self.bus.poke)
 
     @property
+    def emitted(self) -> Mapping[str, int]:
+        """Events that this replica handed on, by type."""
+        return self._carrier.emitted
+
+    @property
     def published(self) -> int:
-        """Events that this replica handed on."""
-        return self._straight.published if self.bridge is None else self.bridge.publisher.published
+        """All of them."""
+        return self._carrier.emitted.total() if self.bridge is None else self.bridge.publisher.published
 
     @property
     def returned(self) -> int:

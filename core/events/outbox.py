@@ -6,6 +6,7 @@ global position is kept; when to try again is in the row, so the rate does not g
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, LiteralString
 from uuid import UUID
@@ -50,7 +51,7 @@ WITH due AS MATERIALIZED (
     ON CONFLICT DO NOTHING
 )
 UPDATE kernel.outbox o SET published_at = clock_timestamp(), last_error = NULL
-FROM due WHERE o.seq = due.seq RETURNING o.seq
+FROM due WHERE o.seq = due.seq RETURNING o.event_type
 """
 # As above. The lease is the next attempt's time, so a row that is claimed is not due.
 CLAIM = """
@@ -132,9 +133,9 @@ class OutboxRows:
     def __init__(self, db: "Db") -> None:
         self._db = db
 
-    async def hand_over(self, consumers: Sequence[str], types: Sequence[str], limit: int) -> int:
-        """Due rows to the inboxes of these consumers, one per event type, and off; how many events went."""
-        return len(await run(self._db, HAND_OVER, limit, consumers, types))
+    async def hand_over(self, consumers: Sequence[str], types: Sequence[str], limit: int) -> Counter[str]:
+        """Due rows to the inboxes of these consumers, one per event type, and off; how many went of each type."""
+        return Counter(row["event_type"] for row in await run(self._db, HAND_OVER, limit, consumers, types))
 
     async def claim(self, limit: int) -> list[OutboxRow]:
         """Due rows, which nobody else claims for the time of the lease."""

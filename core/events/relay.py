@@ -5,6 +5,7 @@ Every replica runs one; any number may run at once.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -58,7 +59,8 @@ class Straight:
         `absent` is asked once for consumers whose code is not here, and their types of events: these wait in the inbox.
         """
         self._rows, self._told, self._absent = rows, told, absent
-        self.published = 0
+        self.emitted: Counter[str] = Counter()
+        """Events handed on, by type."""
         pairs = [(each.consumer, each.event.event_type) for each in subscriptions]
         self._consumers, self._types = [consumer for consumer, _ in pairs], [event_type for _, event_type in pairs]
 
@@ -74,9 +76,9 @@ class Straight:
             self._absent = None
         moved = await self._rows.hand_over(self._consumers, self._types, limit)
         if moved:
-            self.published += moved
+            self.emitted += moved
             self._told()
-        return moved
+        return moved.total()
 
 
 @attrs.frozen
@@ -89,6 +91,8 @@ class Leased:
 
     rows: OutboxRows
     transport: Transport
+    emitted: Counter[str] = attrs.field(factory=Counter)
+    """Events handed on, by type."""
 
     async def ready(self) -> None:
         """When there is a broker that takes messages. Until then nothing is claimed."""
@@ -103,6 +107,8 @@ class Leased:
             report = await self._delivered(batch)
             if faultpoints.armed:
                 await faultpoints.reach("relay.after_publish")
+            taken = set(report.taken)
+            self.emitted.update(row.event_type for row in batch if row.seq in taken)
             await self.rows.settle(report)
         return len(batch)
 

@@ -90,7 +90,7 @@ class CachedAnswers:
     """One route's way into the memory."""
 
     def __init__(self, cache: Cache, memory: Memory, tally: Tally) -> None:
-        self._memory, self._tally = memory, tally
+        self._memory, self._tally, tally.kept = memory, tally, True
         self._control = b"Cache-Control: public, max-age=%d\r\n" % cache.max_age
 
     def find(self, target: str, headers: Mapping[str, str], request_id: bytes) -> tuple[int, bytes] | None:

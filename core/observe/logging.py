@@ -86,6 +86,7 @@ class RequestLog:
         seconds = ended - began
         if progress is None:  # from memory
             tally.count(seconds, status, "")
+            tally.remembered += 1
             level, user, spent, rest = "info", "", '"db_us":0,"db_n":0', ""
         else:
             tally.count(seconds, status, progress.code)

@@ -18,7 +18,7 @@ CLASSES = ("2xx", "3xx", "4xx", "5xx")
 class Tally:
     """One route's requests since the start."""
 
-    __slots__ = ("buckets", "codes", "plugin", "route", "said", "seconds", "statuses")
+    __slots__ = ("buckets", "codes", "kept", "plugin", "remembered", "route", "said", "seconds", "statuses")
 
     def __init__(self, plugin: str, route: str) -> None:
         """`route` is its name, such as "GET /api/v1/products": never a path with values in it."""
@@ -30,6 +30,9 @@ class Tally:
         """Requests by the first digit of their status."""
         self.codes: dict[str, int] = {}
         """Refusals by error code."""
+        self.kept = False
+        """Its answers are kept in memory; `remembered` of them came from there."""
+        self.remembered = 0
         method = route.partition(" ")[0]
         said = orjson.dumps({"plugin": plugin, "route": route, "method": method}).decode()
         self.said = said[1:-1]

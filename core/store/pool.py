@@ -251,6 +251,11 @@ class Pool:
                     turn.set_exception(PoolTimeout(why))
 
     @property
+    def waiting(self) -> int:
+        """Callers in line for a connection."""
+        return len(self._waiting) + len(self._urgent)
+
+    @property
     def free(self) -> int:
         """Connections that nobody uses."""
         return len(self._free)

@@ -14,6 +14,7 @@ from core.http.health import HealthCheck
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.observe.counts import Count
 from core.privacy.model import PersonalData
 from core.services import Provided
 from core.tasks import SILENCE, Tasks
@@ -21,6 +22,7 @@ from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
 from plugins.notification.channels.contributed import Contributed
 from plugins.notification.codes import CodesBySms
+from plugins.notification.counts import Counts
 from plugins.notification.outgoing import Deliveries
 from plugins.notification.personal import PersonalNotifications
 from plugins.notification.ports import CHANNELS, Medium
@@ -61,6 +63,7 @@ class NotificationPlugin:
         users = kernel.services.get(USERS)
         self._kernel, self._texts = kernel, Texts(kernel.extensions, kernel.guards)
         self._couriers: list[Courier] = []
+        self._counts = Counts()
         self._service = NotificationService(kernel.db, users, (), self._texts.find)
         self._service.on_deliveries = self._poke
         self._deliveries = Deliveries(kernel.db)
@@ -91,7 +94,7 @@ class NotificationPlugin:
             slowest=(providers + 1) * settings.call_timeout,
         )
         users = kernel.services.get(USERS)
-        return Courier(medium, self._channel(medium), kernel.db, users, pace, self._texts.find)
+        return Courier(medium, self._channel(medium), kernel.db, users, pace, self._texts.find, self._counts)
 
     async def _poke(self, media: Collection[Medium]) -> None:
         for courier in self._couriers:
@@ -136,6 +139,11 @@ class NotificationPlugin:
         waited = await self._deliveries.oldest_due(self._service.media)
         if waited > LATE:
             raise RuntimeError(f"messages have been waiting for {waited:.0f} s")
+
+    @hookimpl
+    def metrics(self) -> Sequence[Count]:
+        """See counts.py."""
+        return self._counts.all()
 
     @hookimpl
     def lifespan(self) -> AbstractAsyncContextManager[None]:

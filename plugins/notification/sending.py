@@ -15,6 +15,7 @@ from core.errors import Problem
 from core.store.db import Db
 from core.types import UserId
 from plugins.notification.models import Claimed, wait_before_next
+from plugins.notification.counts import EXPIRED, FAILED, RETRIED, SENT, Counts
 from plugins.notification.outgoing import Deliveries
 from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Template, Temporary
 from plugins.notification.templates import BUILT_IN, VARIABLES
@@ -51,9 +52,11 @@ class Courier:
         find: Callable[[str], Template | None] = BUILT_IN.get,
     ) -> None:
         """`find` answers the text of a name."""
+        counts: Counts | None = None,
         self.medium, self._channel, self._pace, self._find = medium, channel, pace, find
         self._db, self._deliveries, self._users = db, Deliveries(db), users
         self._awake = asyncio.Event()
+        self._counts = counts or Counts()
         self._busy = asyncio.Lock()
 
     def poke(self) -> None:
@@ -102,8 +105,8 @@ class Courier:
         except NotSent as problem:
             await self._mark(partial(self._not_sent, delivery, lease, problem))
         else:
-            if sent is not None:
-                await self._mark(partial(self._deliveries.sent, delivery.id, sent))
+            if sent is not None and await self._mark(partial(self._deliveries.sent, delivery.id, sent)):
+                self._counts.sent.add(self.medium, SENT)
 
     async def _not_sent(self, delivery: Claimed, lease: UUID, problem: NotSent) -> None:
         wait = wait_before_next(delivery.attempts, problem.retry_after) if isinstance(problem, Temporary) else None
@@ -115,9 +118,12 @@ class Courier:
         log.warning(
             "%s delivery %s: %s said %s at attempt %d, %s",
             self.medium,
+            outcome = RETRIED
             delivery.id,
             problem.provider,
             problem.reason,
+            outcome = EXPIRED if problem.reason == EXPIRED else FAILED
+        self._counts.sent.add(self.medium, outcome)
             delivery.attempts,
             "given up" if wait is None else f"next in {wait:.0f} s",
         )
@@ -125,7 +131,7 @@ class Courier:
     async def _send(self, delivery: Claimed, to: str | None, last_start: float) -> Sent | None:
         """None when this process slept through its lease: another has the delivery now."""
         if delivery.expires_in <= 0:
-            raise Permanent("none", "expired")
+            raise Permanent("none", EXPIRED)
         if to is None:
             raise Permanent("none", "no_address")
         template = self._find(delivery.template)
@@ -144,18 +150,18 @@ class Courier:
             log.error("the %s channel failed with %s", self.medium, type(error).__name__)  # noqa: TRY400  a provider's text may name people
             raise Temporary(self.medium, "internal") from None
 
-    async def _mark(self, write: Callable[[], Awaitable[None]]) -> None:
-        """The database may be away just now; a few tries save most repeats."""
+    async def _mark(self, write: Callable[[], Awaitable[None]]) -> bool:
+        """Whether it is marked. The database may be away just now; a few tries save most repeats."""
         for left in reversed(range(MARK_TRIES)):
             try:
                 await write()
             except Problem:
-                if not left:
-                    log.warning("a %s delivery could not be marked and may be repeated", self.medium)
-                    return
-                await asyncio.sleep(MARK_PAUSE)
+                if left:
+                    await asyncio.sleep(MARK_PAUSE)
             else:
-                return
+                return True
+        log.warning("a %s delivery could not be marked and may be repeated", self.medium)
+        return False
 
     async def _rest(self) -> None:
         with suppress(TimeoutError):

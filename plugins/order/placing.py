@@ -10,6 +10,7 @@ from plugins.cart.ports import Carts
 from plugins.order.bodies import PlaceOrderBody
 from plugins.order.buying import Buying
 from plugins.order.checking import Checks
+from plugins.order.counts import Counts
 from plugins.order.drafting import prepared
 from plugins.order.models import Bill, Draft, OrderSettings
 from plugins.order.placing_queries import Placed, Placements
@@ -32,10 +33,11 @@ class Placing:
         buying: Buying,
         checks: Checks,
         terms: OrderSettings,
+        counts: Counts | None = None,
     ) -> None:
         self._db, self._catalog, self._carts = db, catalog, carts
         self._buying, self._checks = buying, checks
-        self._terms, self._placements = terms, Placements()
+        self._terms, self._placements, self._counts = terms, Placements(), counts or Counts()
 
     async def place(self, operation: Operation, session_id: UUID, body: PlaceOrderBody) -> Placed:
         """An order at catalogue prices, its stock taken, in one round trip and one commit.
@@ -63,8 +65,16 @@ class Placing:
             if not placed.replayed:
                 self._catalog.sold({ProductId(product): level for product, level in placed.levels.items()})
                 await self._carts.forget(UserId(operation.user_id))
+                self._count(draft)
             return placed
         raise moved
+
+    def _count(self, draft: Draft) -> None:
+        """The call came back, so it is committed. One whose answer was lost is not counted: the client asks again."""
+        method = draft.state.method
+        self._counts.placed.add(method)
+        self._counts.placed_paise.add(method, by=draft.bill.total)
+        self._counts.states.add(draft.state.status)
 
     async def _stored(self, operation: Operation, session_id: UUID, refusal: Problem) -> Placed:
         """The answer to the first of two equal requests; its own effects may be why the second is refused now."""

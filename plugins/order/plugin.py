@@ -12,6 +12,7 @@ from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.observe.counts import Count
 from core.privacy.model import PersonalData
 from core.services import Provided
 from plugins.cart.ports import CARTS
@@ -21,6 +22,7 @@ from plugins.order import subscribers as order_subscribers
 from plugins.order.builtin import BuiltIn
 from plugins.order.buying import Buying
 from plugins.order.checking import Checks
+from plugins.order.counts import Counts
 from plugins.order.models import OrderSettings
 from plugins.order.moves import Moves
 from plugins.order.personal import PersonalOrderData
@@ -53,12 +55,12 @@ class OrderPlugin:
     @hookimpl
     def provides(self, kernel: Kernel) -> Sequence[Provided[Any]]:
         """Orders for those who move money or goods; who only cares listens to their events."""
-        self._kernel = kernel
+        self._kernel, self._counts = kernel, Counts()
         catalog, terms, guards = kernel.services.get(CATALOG), kernel.section(OrderSettings), kernel.guards
         self._carts = kernel.services.get(CARTS)
         self._built_in = BuiltIn(terms, kernel.extensions, guards)
         self._moves = Moves(kernel.extensions, guards)
-        self._orders = OrderService(db=kernel.db, catalog=catalog, machine=self._moves.machine)
+        self._orders = OrderService(db=kernel.db, catalog=catalog, machine=self._moves.machine, counts=self._counts)
         buying = Buying(
             db=kernel.db,
             catalog=catalog,
@@ -73,6 +75,7 @@ class OrderPlugin:
             buying=buying,
             checks=Checks(kernel.extensions, guards),
             terms=terms,
+            counts=self._counts,
         )
         return (Provided(ORDERS, self._orders),)
 
@@ -109,6 +112,11 @@ class OrderPlugin:
             Job(name="order.expire", every=SWEEP_SECONDS, run=self._orders.expire),
             Job(name="order.numbers", every=NUMBERS_SECONDS, run=self._orders.prepare_numbers, single=True),
         )
+
+    @hookimpl
+    def metrics(self) -> Sequence[Count]:
+        """See counts.py."""
+        return self._counts.all()
 
     @hookimpl
     def commands(self) -> Sequence[click.Command]:

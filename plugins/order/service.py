@@ -12,6 +12,7 @@ from core.errors import NOT_FOUND, Problem, not_found
 from core.store.db import Db, Tx
 from core.types import UserId
 from plugins.order.announcing import announce, refund_due
+from plugins.order.counts import Counts
 from plugins.order.models import Order
 from plugins.order.money_queries import Payments
 from plugins.order.ports import CANNOT_CANCEL, CANNOT_MOVE, PaymentCompleted, PaymentFailed
@@ -52,10 +53,17 @@ class Move:
 class OrderService:
     """Every change locks the order's row, then its payment or stock, and is guarded by the state it was read in."""
 
-    def __init__(self, *, db: Db, catalog: Catalog, machine: Callable[[], Machine] = lambda: BUILT_IN) -> None:
+    def __init__(
+        self,
+        *,
+        db: Db,
+        catalog: Catalog,
+        machine: Callable[[], Machine] = lambda: BUILT_IN,
+        counts: Counts | None = None,
+    ) -> None:
         """`machine` answers the state machine with the moves that plugins contribute."""
         self._db, self._catalog, self._machine = db, catalog, machine
-        self._orders, self._payments = Orders(), Payments()
+        self._orders, self._payments, self._counts = Orders(), Payments(), counts or Counts()
         self.refunds = Refunding(machine)
 
     async def find(self, order_id: UUID, owner: UserId | None = None) -> Order:
@@ -228,5 +236,7 @@ class OrderService:
         moved = await self._orders.find(tx, order.id)
         if moved is None:  # it is locked by this transaction and orders are never deleted
             raise AssertionError("a locked order is gone")
+        if moved.state.status is not order.state.status:
+            self._counts.states.after(tx, moved.state.status)
         announce(tx, moved)
         return moved

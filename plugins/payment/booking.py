@@ -7,6 +7,7 @@ import logging
 
 from core.store.db import Tx
 from plugins.payment import announcing
+from plugins.payment.counts import OUTCOMES, Counts
 from plugins.payment.errand_queries import Errands, Kind
 from plugins.payment.models import Payment, Verdict, judge
 from plugins.payment.ports import Attempt, Notice, RefundNews
@@ -20,8 +21,8 @@ log = logging.getLogger(__name__)
 class Booking:
     """Everything in the caller's transaction."""
 
-    def __init__(self, refunding: Refunding) -> None:
-        self._refunding = refunding
+    def __init__(self, refunding: Refunding, counts: Counts | None = None) -> None:
+        self._refunding, self._counts = refunding, counts or Counts()
         self._payments, self._attempts, self._errands = Payments(), Attempts(), Errands()
 
     async def notice(self, tx: Tx, provider: str, notice: Notice) -> str:
@@ -52,6 +53,8 @@ class Booking:
         if known is None or known.payment_id == payment.id:
             await self._attempts.put(tx, provider, payment.id, news)
         await self._act(tx, payment, verdict, news)
+        if verdict in OUTCOMES:
+            self._counts.attempts.after(tx, provider, OUTCOMES[verdict])
         return verdict
 
     async def _act(self, tx: Tx, payment: Payment, verdict: Verdict, news: Attempt) -> None:

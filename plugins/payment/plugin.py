@@ -15,12 +15,14 @@ from core.http.health import HealthCheck
 from core.http.routing import Files, Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.observe.counts import Count
 from core.privacy.model import PersonalData
 from core.services import Provided
 from core.tasks import SILENCE, Tasks
 from plugins.order.ports import ORDERS, PAYMENT_METHODS
 from plugins.payment import commands, method_routes, routes, subscribers
 from plugins.payment.booking import Booking
+from plugins.payment.counts import Counts
 from plugins.payment.errands import Doing
 from plugins.payment.methods import MethodBook
 from plugins.payment.personal import PersonalPaymentData
@@ -64,13 +66,18 @@ class PaymentPlugin:
         self._sandbox: SandboxProvider | None = None
         self._own = self._build()
         self._providers = Providers(kernel.extensions)
+        self._counts = Counts(self._providers.names)
         refunding = Refunding()
         self._service = PaymentService(
-            db=kernel.db, orders=kernel.services.get(ORDERS), providers=self._providers, refunding=refunding
+            db=kernel.db,
+            orders=kernel.services.get(ORDERS),
+            providers=self._providers,
+            refunding=refunding,
+            counts=self._counts,
         )
         self._methods = MethodBook(kernel.db, self._settings.max_methods)
         users = kernel.services.get(USERS)
-        doing = Doing(kernel.db, self._providers, users, Booking(refunding), refunding)
+        doing = Doing(kernel.db, self._providers, users, Booking(refunding, self._counts), refunding)
         pace = Pace(concurrency=self._settings.concurrency, lease=self._settings.lease, poll=self._settings.poll)
         self._callers, self._readers = (Worker(kernel.db, doing, pace, notices=notices) for notices in (False, True))
         self._service.on_errand, self._service.on_notice = self._callers.poke, self._readers.poke
@@ -146,6 +153,11 @@ class PaymentPlugin:
         waited = await self._service.oldest_errand()
         if waited > LATE:
             raise RuntimeError(f"payments have been waiting for {waited:.0f} s")
+
+    @hookimpl
+    def metrics(self) -> Sequence[Count]:
+        """See counts.py."""
+        return self._counts.all()
 
     @hookimpl
     def commands(self) -> Sequence[click.Command]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from core.extensions import Extensions
+from plugins.payment.models import CASH
 from plugins.payment.ports import PAYMENT_PROVIDERS, Provider
 
 NONE: frozenset[str] = frozenset()
@@ -25,6 +26,10 @@ class Providers:
     def taking(self, method: str) -> Provider | None:
         """The first that takes this method."""
         return next((one for one in self._available() if method in one.methods), None)
+
+    def names(self) -> list[str]:
+        """Of those that take money, cash at the door with them."""
+        return [CASH, *(one.name for one in self._available())]
 
     def offered(self) -> frozenset[str]:
         """Methods that can be collected now. Pure and quick."""

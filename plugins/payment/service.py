@@ -12,8 +12,9 @@ from core.store.db import Db, Tx
 from core.types import Paise, UserId, uuid7
 from plugins.order.ports import Orders, PaymentInitiated
 from plugins.payment import announcing
+from plugins.payment.counts import OUTCOMES, Counts
 from plugins.payment.errand_queries import Errands, Kind, Notices
-from plugins.payment.models import CASH, CURRENCY, Payment, Refund, Wanted, Why
+from plugins.payment.models import CASH, CURRENCY, Payment, Refund, Verdict, Wanted, Why
 from plugins.payment.ports import (
     FORGED,
     NOTHING_TO_PAY,
@@ -60,10 +61,12 @@ async def _nobody() -> None:
 class PaymentService:
     """Money moves by what providers say; this writes down what is asked of them, and wakes the workers."""
 
-    def __init__(self, *, db: Db, orders: Orders, providers: Providers, refunding: Refunding) -> None:
+    def __init__(
+        self, *, db: Db, orders: Orders, providers: Providers, refunding: Refunding, counts: Counts | None = None
+    ) -> None:
         self._db, self._orders, self._providers, self._refunding = db, orders, providers, refunding
         self._payments, self._attempts, self._refunds = Payments(), Attempts(), Refunds()
-        self._errands, self._notices = Errands(), Notices()
+        self._errands, self._notices, self._counts = Errands(), Notices(), counts or Counts()
         self.on_notice: Callable[[], Awaitable[None]] = _nobody
         self.on_errand: Callable[[], Awaitable[None]] = _nobody
         """Called after a commit that left work for the workers of this replica."""
@@ -121,6 +124,7 @@ class PaymentService:
         )
         await self._attempts.put(tx, CASH, new.id, cash)
         await self._payments.complete(tx, new.id, cash.gateway_payment_id)
+        self._counts.attempts.after(tx, CASH, OUTCOMES[Verdict.COMPLETED])
 
     async def refund_due(self, tx: Tx, order_id: UUID) -> None:
         """The order will not be delivered: whatever is held for it goes back. A repeat finds nothing left."""

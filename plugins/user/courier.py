@@ -8,6 +8,7 @@ from contextlib import suppress
 from core.errors import Problem
 from plugins.user.code_queries import Codes, Message
 from plugins.user.codes import CodeBook
+from plugins.user.counts import FAILED, SENT, Counts
 from plugins.user.ports import CodeSender
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,8 @@ SEND_LIMIT = 6.5
 class Courier:
     """The worker and its wake-up."""
 
-    def __init__(self, codes: Codes, book: CodeBook) -> None:
-        self._codes, self._book = codes, book
+    def __init__(self, codes: Codes, book: CodeBook, counts: Counts | None = None) -> None:
+        self._codes, self._book, self._counts = codes, book, counts or Counts()
         self._wake = asyncio.Event()
         self._flying = 0
 
@@ -82,5 +83,7 @@ class Courier:
                 await sender.send(message.phone, code, message.expires_in)
         except Exception as error:  # noqa: BLE001  a provider's client may raise anything
             log.warning("a code could not be handed over: %s", type(error).__name__)
+            self._counts.codes_sent.add(FAILED)
             return False
+        self._counts.codes_sent.add(SENT)
         return True

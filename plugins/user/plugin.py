@@ -14,6 +14,7 @@ from core.hookspecs import hookimpl
 from core.http.routing import Route
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
+from core.observe.counts import Count
 from core.privacy.model import PEOPLE, PersonalData
 from core.services import Provided
 from core.tasks import SILENCE, Tasks
@@ -24,6 +25,7 @@ from plugins.user.code_queries import Codes
 from plugins.user.codes import CodeBook
 from plugins.user.commands import admin_command, otp_command
 from plugins.user.courier import Courier
+from plugins.user.counts import Counts
 from plugins.user.personal import PersonalAccounts
 from plugins.user.personal_routes import PersonalRoutes
 from plugins.user.ports import ADDRESSES, CODE_SENDER, USERS
@@ -57,11 +59,11 @@ class UserPlugin:
         """Build the services."""
         settings, db = kernel.section(UserSettings), kernel.db
         book, codes, rows = CodeBook(settings.code_pepper.reveal()), Codes(db), AddressRows()
-        self._kernel = kernel
-        self._courier = Courier(codes, book)
+        self._kernel, self._counts = kernel, Counts()
+        self._courier = Courier(codes, book, self._counts)
         self._sessions = Sessions(db, SessionRows(), settings, kernel.tokens)
         self._users = UserService(db, Accounts(), self._sessions)
-        self._signin = SignIn(codes, book, settings, kernel.tokens, self._courier.poke)
+        self._signin = SignIn(codes, book, settings, kernel.tokens, self._courier.poke, self._counts)
         self._addresses = AddressBook(db, rows, most=settings.max_addresses)
         self._upkeep = Upkeep(db, codes, settings)
         self._personal = PersonalAccounts(db, Accounts(), self._sessions)
@@ -97,6 +99,11 @@ class UserPlugin:
 
     @hookimpl
     def lifespan(self) -> AbstractAsyncContextManager[None]:
+    @hookimpl
+    def metrics(self) -> Sequence[Count]:
+        """See counts.py."""
+        return self._counts.all()
+
         """The feed of ended sessions and the courier of codes."""
         return self._serving()
 

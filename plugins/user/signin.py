@@ -10,6 +10,7 @@ from core.store.db import Refused, Row
 from core.types import uuid7
 from plugins.user.code_queries import Attempt, Codes
 from plugins.user.codes import CodeBook, new_code
+from plugins.user.counts import OK, REFUSED, Counts
 from plugins.user.group_commit import GroupCommit
 from plugins.user.models import PURPOSE_LOGIN, Device, SignedIn, TokenPair, address_key, phone_prefix
 from plugins.user.ports import OTP_EXPIRED, OTP_INVALID
@@ -29,9 +30,16 @@ class SignIn:
     """
 
     def __init__(
-        self, codes: Codes, book: CodeBook, settings: UserSettings, tokens: TokenIssuer, poke: Callable[[], None]
+        self,
+        codes: Codes,
+        book: CodeBook,
+        settings: UserSettings,
+        tokens: TokenIssuer,
+        poke: Callable[[], None],
+        counts: Counts | None = None,
     ) -> None:
         self._codes, self._book, self._tokens, self._poke = codes, book, tokens, poke
+        self._counts = counts or Counts()
         self._send_limits = (
             settings.code_lifetime,
             settings.code_cooldown,
@@ -75,6 +83,7 @@ class SignIn:
             )
         except Refused as refused:
             wait = int(refused.detail["retryIn"])
+            self._counts.codes_sent.add(REFUSED)
             raise Problem(RATE_LIMITED, "Too many codes were asked for. Please wait.", retry_after=wait) from None
         if row["queued"]:
             self._poke()
@@ -108,9 +117,11 @@ class SignIn:
         )
         row = await self._attempts.ask(attempt)
         if row["outcome"] == "OK":
+            self._counts.sign_ins.add(OK)
             return self._signed_in(row, session_id, refresh, is_restored=row["is_restored"])
         again = await self._again(attempt) if row["outcome"] == "EXPIRED" else None
         if again is None:
+            self._counts.sign_ins.add(REFUSED)
             raise Problem(OTP_EXPIRED if row["outcome"] == "EXPIRED" else OTP_INVALID)
         return again
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import attrs
@@ -107,6 +108,20 @@ async def test_hook_lifespan_is_open_exactly_while_the_app_serves(new_probe: New
     assert not plugin.is_open
 
 
+async def test_hook_metrics_are_counted_once_they_are_committed(probe: Probe) -> None:
+    def arrived() -> float:
+        return dict(probe.app.figures.of("probe_arrivals_total"))[("large",)]
+
+    before = arrived()
+    with suppress(LookupError):
+        async with probe.db.transaction() as tx:
+            probe.plugin.arrivals.after(tx, "large")
+            raise LookupError
+    assert arrived() == before, "what was rolled back never was"
+    await probe.announce(ParcelArrived(parcel_id=uuid7()))
+    assert arrived() == before + 1
+
+
 async def test_hook_health_checks_show_in_health(probe: Probe) -> None:
     async def shown() -> str:
         return str((await probe.get("/health")).json["dependencies"]["probe"]["status"])
@@ -147,5 +162,5 @@ async def test_hook_personal_data_is_copied_and_erased_with_the_kernels_own(prob
 
 def test_there_is_no_hook_without_a_test() -> None:
     hooks = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
-    assert len(hooks) == 11
+    assert len(hooks) == 12
     assert [name for name in hooks if not any(test.startswith(f"test_hook_{name}_") for test in globals())] == []

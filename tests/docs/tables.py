@@ -23,6 +23,7 @@ from core.cli import program
 from core.convert import camel
 from core.events.model import Event
 from core.http.routing import Route
+from core.observe.catalogue import PREFIX
 from core.plugins import find
 from core.settings import KERNEL_SECTIONS, Secret
 from core.testing import settings_for
@@ -115,6 +116,12 @@ def hooks() -> Rows:
             yield [code(call), code(str(signature.return_annotation).strip("\"'")), sentence(spec.__doc__)]
 
 
+def metrics() -> Rows:
+    """Metric, its type, its labels, what it tells."""
+    for one in built().figures.metrics:
+        yield [code(PREFIX + one.name), one.kind, ", ".join(one.labels) or "none", one.meaning]
+
+
 def codes() -> Rows:
     """Code, status, message, whether a client may try again."""
     modules = [errors, *(importlib.import_module(f"plugins.{domain}.ports") for domain in DOMAINS)]
@@ -201,6 +208,7 @@ TABLES: dict[str, tuple[list[str], Callable[[], Rows]]] = {
     "Routes": (["Route", "Who", "Repeat", "What it does"], routes),
     "Error codes": (["Code", "Status", "Message", "Try again"], codes),
     "Events": (["Event", "Emitted by", "Payload", "Who listens"], events),
+    "Metrics": (["Metric", "Type", "Labels", "Meaning"], metrics),
     "Hooks": (["Hook", "Returns", "Meaning"], hooks),
     "Personal data": (["Table", "When its person is erased", "What stays, and why"], personal_data),
 }

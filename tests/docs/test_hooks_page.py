@@ -88,6 +88,12 @@ async def health_checks(app: TestApp, _: ModuleType, __: Any) -> None:
     assert (await app.get("/health")).json["dependencies"]["ink"]["status"] == "up"
 
 
+async def metrics(app: TestApp, _: ModuleType, plugin: Any) -> None:
+    async with app.db.transaction() as tx:
+        await plugin.note(tx, "voice")
+    assert app.app.figures.of("notes_written_total") == [(("typed",), 0), (("voice",), 1)]
+
+
 async def commands(app: TestApp, _: ModuleType, __: Any) -> None:
     (shout,) = app.app.plugins.declared("commands")
     assert CliRunner().invoke(shout, ["hello"]).output == "HELLO\n"
@@ -110,7 +116,7 @@ async def personal_data(app: TestApp, shown: ModuleType, _: Any) -> None:
 WORKS: dict[str, Callable[[TestApp, ModuleType, Any], Awaitable[None]]] = {
     one.__name__: one
     for one in (provides, extends, routes, migrations, subscriptions, jobs, lifespan, health_checks, commands, seeds)
-} | {"personal_data": personal_data}
+} | {"metrics": metrics, "personal_data": personal_data}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -36,6 +36,7 @@ from core.http.routing import (
 )
 from core.jobs import Job
 from core.kernel import Kernel, Manifest, Seed
+from core.observe.counts import Count
 from core.privacy.model import PersonalData
 from core.services import Provided
 from core.store.db import Db, Tx
@@ -119,6 +120,7 @@ class ProbePlugin:
 
     def __init__(self) -> None:
         self.gate, self.version, self.computed = Gate(), 0, 0
+        self.arrivals = Count("probe_arrivals_total", "Parcels that arrived", size=("small", "large"))
         self.asked: list[str] = []
         self.forgotten: list[UserId] = []
         self.heard: list[tuple[ParcelArrived, EventMeta]] = []
@@ -205,9 +207,15 @@ class ProbePlugin:
         """Rows that are named by a user's id."""
         return rows_by_name(self.forgotten)
 
-    async def hear(self, _: Tx, event: ParcelArrived, meta: EventMeta) -> None:
+    @hookimpl
+    def metrics(self) -> list[Count]:
+        """What was heard and committed."""
+        return [self.arrivals]
+
+    async def hear(self, tx: Tx, event: ParcelArrived, meta: EventMeta) -> None:
         """Remember."""
         self.heard.append((event, meta))
+        self.arrivals.after(tx, "large")
 
     async def tick(self) -> None:
         """Count."""

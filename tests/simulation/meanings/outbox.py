@@ -64,14 +64,16 @@ def _ready(txn: Txn, record: Record) -> Values | None:
 
 def hand_over(txn: Txn, tables: Tables, limit: int, consumers: Sequence[str], types: Sequence[str]) -> Statement:
     due = yield from _due(txn, tables, limit)
+    handed: list[str] = []
     for record in due:
         seen = txn.see(record)
         assert seen is not None
+        handed.append(seen["event_type"])
         for consumer, event_type in zip(consumers, types, strict=True):
             if event_type == seen["event_type"]:
                 yield from deliver(txn, tables, consumer, {name: seen[name] for name in COLUMNS})
         txn.write(record, published_at=txn.clock_timestamp(), last_error=None)
-    return Outcome([Row({"seq": record.key}) for record in due])
+    return Outcome([Row({"event_type": event_type}) for event_type in handed])
 
 
 def deliver(txn: Txn, tables: Tables, consumer: str, values: Values) -> Generator[Record, None, bool]:
