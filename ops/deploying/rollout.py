@@ -187,13 +187,13 @@ class Deploy:
         colors = [color for color in (rollout.color, rollout.before) if color]
         start = {color: self.target.totals(color) for color in colors}
         self.target.shift(_shares(rollout, share))
-        until, new = time.monotonic() + self.limits.seconds, Figures()
-        while time.monotonic() < until:
+        began, new = time.monotonic(), Figures()
+        while time.monotonic() - began < self.limits.seconds:
             time.sleep(self.limits.look)
             now = {color: since(start[color], self.target.totals(color)) for color in colors}
             new, standing = now[rollout.color], self.target.standing(rollout.color)
             if why := worse(new, self._beside(rollout, now), self.limits):
-                return why
+                return f"{why}, {time.monotonic() - began:.1f} s after {share} % came"
             if not standing.all_ready:
                 return f"{standing.ready} of {standing.wanted} replicas are ready {standing.why}".rstrip()
         few = "" if new.requests >= self.limits.fewest else ", too few to judge by"
