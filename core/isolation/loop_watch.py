@@ -19,6 +19,7 @@ import attrs
 
 from core.isolation.culprit import Packages, Place, waiting
 from core.isolation.guards import Guards
+from core.observe.processor import awake
 from core.observe.sampler import Sampler, Work, beneath
 from core.observe.slow import SlowCalls, Stack, stack_of
 from core.observe.spent import KERNEL
@@ -42,10 +43,8 @@ class _Block:
     """One time for which the loop did not answer."""
 
     asked: float
-    used: float
-    """Processor time of the main thread by then."""
     ran: float
-    """And of the process."""
+    """Processor time of the process by then."""
     looks: int = 0
     void: bool = False
     reported: bool = False
@@ -53,6 +52,9 @@ class _Block:
     places: dict[str, Place] = attrs.field(factory=dict)
     stacks: Counter[tuple[str, str, Stack]] = attrs.field(factory=Counter)
     """By plugin and what it did."""
+    slept: float = 0.0
+    """Seconds, since the first look, in which the thread waited for something else than a processor."""
+    _last: tuple[float, float] | None = None
 
     def saw(self, work: Work, stack: Stack) -> None:
         """Somebody was at work."""
@@ -61,6 +63,13 @@ class _Block:
             self.places[work.place.plugin] = work.place
         if len(self.stacks) < STACKS:
             self.stacks[work.plugin, work.what, stack] += 1
+
+    def measure(self, now: float, awake: float | None) -> None:
+        """How much of its time it slept, as far as the system tells."""
+        if self._last is not None and awake is not None:
+            passed, worked = now - self._last[0], awake - self._last[1]
+            self.slept += passed - worked if worked < passed / 2 else 0.0  # less is spent on the interpreter's lock
+        self._last = None if awake is None else (now, awake)
 
     def culprit(self) -> Place | None:
         """Who was found in most of the looks, and where last."""
@@ -94,13 +103,14 @@ class LoopWatch:
         self._blocks: dict[str, deque[float]] = {}
         self._stop = threading.Event()
         self._pending: _Block | None = None
-        self._main = 0
+        self._main = self._native = 0
         guards.on_change.append(self._forget)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch the loop that this runs on while the block runs."""
-        loop, self._main = asyncio.get_running_loop(), threading.get_ident()
+        loop = asyncio.get_running_loop()
+        self._main, self._native = threading.get_ident(), threading.get_native_id()
         self._stop.clear()
         thread = threading.Thread(target=self._run, args=(loop,), name="loop watch", daemon=True)
         thread.start()
@@ -122,7 +132,7 @@ class LoopWatch:
             block = self._pending
             if block is None and (late or not waiting(self._frame())):
                 asked, ran = (last, ran) if late else (now, time.process_time())
-                self._pending = new = _Block(asked, _processor_seconds(self._main), ran)
+                self._pending = new = _Block(asked, ran)
                 loop.call_soon_threadsafe(self._answered, new)
                 block = new if late else None
             if block is not None:
@@ -137,6 +147,7 @@ class LoopWatch:
     def _look(self, block: _Block) -> None:
         frame = self._frame()
         block.looks += 1
+        block.measure(time.monotonic(), awake(self._native))
         if not waiting(frame):
             block.saw(self.sampler.at_work(frame), stack_of(frame))
         seconds = time.monotonic() - block.asked
@@ -159,7 +170,7 @@ class LoopWatch:
         if seconds >= self._settings.stall and (worst := block.worst()) is not None:
             plugin, what, stack = worst
             self.slow.note(plugin, what, seconds, stack)
-            self.sampler.add(plugin, what, max(0.0, seconds - (time.thread_time() - block.used)))
+            self.sampler.add(plugin, what, block.slept)
         if block.looks and seconds >= self._settings.stall and (culprit := block.culprit()) is not None:
             level = logging.WARNING if seconds >= self._settings.block else logging.INFO
             log.log(level, "plugin %s held the loop up for %.2f s: %s", culprit.plugin, seconds, culprit)
@@ -181,10 +192,3 @@ class LoopWatch:
 
 def _reason(culprit: Place, seconds: float) -> str:
     return f"held the loop up for {seconds:.2f} s: {culprit}"
-
-
-def _processor_seconds(thread: int) -> float:
-    """What a thread has used; where the system does not say, what the process has."""
-    if hasattr(time, "pthread_getcpuclockid"):
-        return time.clock_gettime(time.pthread_getcpuclockid(thread))
-    return time.process_time()

@@ -11,8 +11,8 @@ from core import configuration
 from core.app import App, assembled, plugin_sections
 from core.isolation.migrations import surviving
 from core.plugin_finding import GROUP, search
-from core.sockets import bind
 from core.settings import Settings
+from core.sockets import bind
 from core.store import migrate
 from core.testing import TestApp
 

@@ -52,9 +52,9 @@ async def test_one_long_block_is_enough_and_told_while_it_lasts(packages: Packag
 
 
 async def test_code_that_never_lets_go_of_the_interpreter_is_named_too(packages: Packages, guards: Guards) -> None:
-    began, length = time.perf_counter(), 18
-    while time.perf_counter() - began < 0.6:
-        began, length = time.perf_counter(), length + 1
+    began, length = time.thread_time(), 18
+    while time.thread_time() - began < 0.6:
+        began, length = time.thread_time(), length + 1
         matching(length)
     async with LoopWatch(packages, guards).watching():
         await asyncio.sleep(0.1)
@@ -117,7 +117,7 @@ async def test_a_block_is_kept_with_its_stack_and_the_time_that_was_slept(packag
     assert slow.plugin == "rogue"
     assert slow.seconds >= 0.1
     assert any(call.endswith(" sleeping") for call in slow.stack)
-    assert sum(watch.sampler.by_work().values()) >= 0.1
+    assert sum(watch.sampler.by_work().values()) >= 0.05
 
 
 async def test_a_block_of_the_kernels_is_its_own(packages: Packages, guards: Guards) -> None:
@@ -129,7 +129,7 @@ async def test_a_block_of_the_kernels_is_its_own(packages: Packages, guards: Gua
 
 
 def test_a_block_keeps_few_stacks_and_is_the_kernels_when_nobody_had_most_of_it() -> None:
-    block = loop_watch._Block(0.0, 0.0, 0.0)
+    block = loop_watch._Block(0.0, 0.0)
     code = sleeping.__code__
     for line in range(2 * loop_watch.STACKS):
         block.saw(Work("rogue", "", None), ((code, line),))
