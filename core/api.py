@@ -128,6 +128,12 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
     "core.observe.counts": {
         "Count": "counts for `/metrics` what a plugin has done",
     },
+    "core.observe.tracing": {
+        "carried": "the trace under way, as a text to keep beside work that is left for later",
+        "continued": "joins such work to that trace, also on another replica",
+        "outgoing": "a span for a call of somebody else's server",
+        "span": "a span of one's own within the trace under way",
+    },
     "core.plugins": {
         "PluginError": "stops the start: what a required plugin declares cannot be used",
     },

@@ -75,8 +75,10 @@ class Ready(web.StreamResponse):
 class Served(Protocol):
     """What the table holds: compiled routes, health, files."""
 
-    tally: Tally | None
-    """None for what is neither counted nor traced."""
+    @property
+    def tally(self) -> Tally | None:
+        """Its counts, with its name and plugin; None for what is neither counted nor traced."""
+        ...
 
     async def serve(self, incoming: Incoming, values: Values, /) -> bytes:
         """The whole HTTP answer."""

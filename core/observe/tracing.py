@@ -12,6 +12,7 @@ from functools import lru_cache
 from random import Random
 from types import TracebackType
 from typing import Protocol, Self
+from urllib.parse import urlsplit
 
 Value = str | int | float | bool
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(1, 6)
@@ -21,6 +22,8 @@ TRACEPARENT = "traceparent"
 FORM = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 KEPT = 256
 """Servers of others whose attributes are kept."""
+PORTS = {"http": 80, "https": 443}
+REFUSED = 400
 LONGEST = 200
 """Characters of a text in an attribute, but for SQL."""
 _random = Random()  # noqa: S311  ids of traces are no secret
@@ -36,6 +39,12 @@ class Unrecorded:
 
     def fail(self, why: BaseException | str) -> None:
         """It did not succeed. Of an exception its type is told, never its text."""
+
+    def answered(self, status: int) -> None:
+        """Somebody else's server answered so."""
+        self.set("http.response.status_code", status)
+        if status >= REFUSED:
+            self.fail(str(status))
 
     def __enter__(self) -> Self:
         return self
@@ -215,20 +224,24 @@ def continued(traceparent: str | None, name: str, plugin: str) -> Unrecorded:
     return armed.follow(traceparent, name, CONSUMER, plugin) or NOTHING
 
 
-def outgoing(method: str, host: str, port: int | None, system: str) -> Unrecorded:
-    """A span for a call of somebody else's server, in a `with` block: https://opentelemetry.io/docs/specs/semconv/http.
+def outgoing(method: str, url: str, provider: str) -> Unrecorded:
+    """A span for a call of somebody else's server, in a `with` block; `answered` tells it the status.
 
-    `system` is who that is, such as "razorpay". Paths hold ids of payments and people, and are not told.
+    Of the URL only the server is told: paths and queries hold ids of payments, projects and people.
     """
     around = active() if armed is not None else None
     if around is None:
         return NOTHING
-    work = around.child(f"{method} {system}", CLIENT)
-    work.facts = _called(method, host, port, system)
+    work = around.child(f"{method} {provider}", CLIENT)
+    work.facts = _called(method, url.partition("?")[0], provider)
     return work
 
 
 @lru_cache(KEPT)
-def _called(method: str, host: str, port: int | None, system: str) -> Facts:
-    told: dict[str, Value] = {"http.request.method": method, "vurksha.provider": system, "server.address": host}
+def _called(method: str, url: str, provider: str) -> Facts:
+    parts = urlsplit(url)
+    told: dict[str, Value] = {"vurksha.provider": provider, "server.address": parts.hostname or ""}
+    if parts.scheme in PORTS:
+        told["http.request.method"] = method
+    port = parts.port or PORTS.get(parts.scheme)
     return Facts(told if port is None else {**told, "server.port": port})

@@ -84,6 +84,8 @@ class Delivery:
     device_id: UUID | None
     template: str
     variables: Mapping[str, str]
+    traceparent: str | None = None
+    """Of the work that wrote it, while traces are on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +105,7 @@ class Claimed:
     """Of the device, while it is still this customer's."""
     preferences: Preferences
     """As they are now, not as they were when it was written."""
+    traceparent: str | None = None
 
 
 def wait_before_next(attempts: int, retry_after: float = 0) -> float | None:

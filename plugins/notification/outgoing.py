@@ -14,8 +14,9 @@ from plugins.notification.queries import preferences_of
 
 # Primary key of deliveries.
 INSERT_DELIVERY: LiteralString = """
-INSERT INTO notifications.deliveries (id, user_id, entry_id, medium, device_id, template, variables, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, now() + $8 * interval '1 second')
+INSERT INTO notifications.deliveries (id, user_id, entry_id, medium, device_id, template, variables, traceparent,
+    expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, now() + $9 * interval '1 second')
 """
 
 # deliveries_due; primary keys of devices and preferences. A lease that ran out makes its delivery due again: a crash
@@ -31,7 +32,7 @@ UPDATE notifications.deliveries d
 SET attempts = d.attempts + 1, lease = $3, next_attempt_at = now() + $4 * interval '1 second'
 FROM due LEFT JOIN notifications.preferences p ON p.user_id = due.user_id WHERE d.id = due.id
 RETURNING p.push_enabled, p.email_enabled, p.sms_enabled, p.order_updates, p.promotional_offers, p.delivery_alerts,
-          d.id, d.user_id, d.entry_id, d.template, d.variables, d.attempts,
+          d.id, d.user_id, d.entry_id, d.template, d.variables, d.attempts, d.traceparent,
           floor(extract(epoch FROM d.expires_at - now()))::int AS expires_in,
           (SELECT v.token FROM notifications.devices v
            WHERE v.id = d.device_id AND v.user_id = d.user_id AND v.deactivated_at IS NULL) AS token
@@ -105,6 +106,7 @@ class Deliveries:
                 expires_in=row["expires_in"],
                 token=row["token"],
                 preferences=preferences_of(row),
+                traceparent=row["traceparent"],
             )
             for row in rows
         ]
@@ -133,4 +135,4 @@ class Deliveries:
 
 def _values(d: Delivery) -> tuple[object, ...]:
     variables = orjson.dumps(dict(d.variables)).decode()
-    return d.id, d.user_id, d.entry_id, d.medium, d.device_id, d.template, variables
+    return d.id, d.user_id, d.entry_id, d.medium, d.device_id, d.template, variables, d.traceparent

@@ -12,6 +12,7 @@ import attrs
 import orjson
 
 from core.errors import Problem
+from core.observe.tracing import continued
 from core.store.db import Db
 from core.types import UserId
 from plugins.notification.models import Claimed, wait_before_next
@@ -24,6 +25,7 @@ from plugins.user.ports import Contact, Users
 
 log = logging.getLogger(__name__)
 
+OWN = "notification"
 MARK_TRIES = 5
 MARK_PAUSE = 0.5
 """Seconds between the tries to mark."""
@@ -90,13 +92,17 @@ class Courier:
         async with asyncio.TaskGroup() as group:
             for delivery in claimed:
                 to = _address(self.medium, delivery, contacts.get(delivery.user_id))
-                group.create_task(self._carry(delivery, lease, to, last_start))
+                group.create_task(self._traced(delivery, lease, to, last_start))
         return len(claimed)
 
     async def _contacts(self, claimed: list[Claimed]) -> Mapping[UserId, Contact]:
         if self.medium is Medium.PUSH or not claimed:
             return {}
         return await self._users.contacts(self._db, {d.user_id for d in claimed})
+
+    async def _traced(self, delivery: Claimed, lease: UUID, to: str | None, last_start: float) -> None:
+        with continued(delivery.traceparent, f"deliver {self.medium}", OWN):
+            await self._carry(delivery, lease, to, last_start)
 
     async def _carry(self, delivery: Claimed, lease: UUID, to: str | None, last_start: float) -> None:
         """Send one and mark it. What cannot be marked is found again when its lease ends: that is the one repeat."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from core.errors import not_found
 from core.events.model import EventMeta
 from core.http.routing import Pagination
+from core.observe.tracing import carried
 from core.store.db import Db, Tx
 from core.types import UserId, uuid7
 from plugins.notification.models import Delivery, Entry, EntryView, Preferences
@@ -143,6 +144,7 @@ def _fan_out(
             device_id=device,
             template=template,
             variables=variables,
+            traceparent=carried(),
         )
         for medium in media
         for device in (devices if medium is Medium.PUSH else (None,))

@@ -10,6 +10,7 @@ import aiohttp
 import attrs
 import orjson
 
+from core.observe.tracing import outgoing
 from plugins.notification.ports import NotSent, Permanent, Temporary
 
 MAX_ANSWER = 65_536
@@ -55,11 +56,13 @@ class Http:
         if self._session is None:
             raise Temporary(provider, "not_open")
         try:
-            async with self._session.post(
-                url, headers=headers, json=json, data=form, allow_redirects=False
-            ) as response:
-                content = await response.content.read(MAX_ANSWER)
-                return Answer(response.status, _object(content), _seconds(response.headers.get("Retry-After", "")))
+            with outgoing("POST", url, provider) as call:
+                async with self._session.post(
+                    url, headers=headers, json=json, data=form, allow_redirects=False
+                ) as response:
+                    call.answered(response.status)
+                    content = await response.content.read(MAX_ANSWER)
+                    return Answer(response.status, _object(content), _seconds(response.headers.get("Retry-After", "")))
         except TimeoutError:
             raise Temporary(provider, "timeout") from None
         except aiohttp.ClientError:

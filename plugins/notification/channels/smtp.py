@@ -7,6 +7,7 @@ from email.utils import formatdate, parseaddr
 import aiosmtplib
 import attrs
 
+from core.observe.tracing import outgoing
 from plugins.notification.ports import Message, Permanent, Sent, Temporary
 
 PROVIDER = "smtp"
@@ -50,9 +51,10 @@ class Smtp:
             cert_bundle=server.ca_file or None,
         )
         try:
-            async with asyncio.timeout(server.timeout):
-                await client.connect()
-                await client.send_message(mail)
+            with outgoing("SEND", f"smtp://{server.host}:{server.port}", PROVIDER):
+                async with asyncio.timeout(server.timeout):
+                    await client.connect()
+                    await client.send_message(mail)
         except aiosmtplib.SMTPRecipientsRefused as refused:
             raise _refused([r.code for r in refused.recipients]) from None
         except aiosmtplib.SMTPDataError as refused:

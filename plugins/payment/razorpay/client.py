@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from core.observe.tracing import outgoing
 from core.resilience.breaker import Breaker, Open
 from plugins.payment.ports import ProviderAway, ProviderError, ProviderRefused
 from plugins.payment.razorpay.reading import GOOD_REASON
@@ -87,10 +88,12 @@ class Client:
         if left <= 0:
             raise ProviderAway(PROVIDER, "timeout")
         try:
-            async with self._session.request(
-                method, self._url + path, timeout=aiohttp.ClientTimeout(total=left), allow_redirects=False, **more
-            ) as response:
-                return response.status, _object(await _content(response))
+            with outgoing(method, self._url, PROVIDER) as call:
+                async with self._session.request(
+                    method, self._url + path, timeout=aiohttp.ClientTimeout(total=left), allow_redirects=False, **more
+                ) as response:
+                    call.answered(response.status)
+                    return response.status, _object(await _content(response))
         except TimeoutError:
             raise Unanswered(PROVIDER, "timeout") from None
         except aiohttp.ClientError:

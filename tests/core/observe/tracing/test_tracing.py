@@ -55,13 +55,14 @@ def test_without_a_tracer_nothing_is_recorded() -> None:
         work.set("name", "value")
         work.fail("so")
     assert (tracing.trace_id(), tracing.carried()) == ("", None)
-    assert tracing.outgoing("GET", "host", 80, "them") is tracing.span("work") is tracing.NOTHING
+    assert tracing.outgoing("GET", "http://host/", "them") is tracing.span("work") is tracing.NOTHING
 
 
 def test_outside_of_a_sampled_request_nothing_is_recorded(kept: Kept) -> None:
     with tracing.span("work"):
         assert tracing.carried() is None
-    with tracing.outgoing("GET", "host", 80, "them"):
+    with tracing.outgoing("GET", "http://host/", "them") as call:
+        call.answered(500)
         assert tracing.trace_id() == ""
     assert kept.spans == []
 
@@ -145,7 +146,9 @@ def test_a_later_version_of_traceparent_is_read(kept: Kept) -> None:
 
 
 def test_work_that_was_left_for_later_continues_its_trace(kept: Kept) -> None:
-    with tracing.continued(SAMPLED, "deliver", "notification"), tracing.outgoing("POST", "fcm.example", 443, "fcm"):
+    url = "https://fcm.example/v1/projects/farm-shop/messages:send"
+    with tracing.continued(SAMPLED, "deliver", "notification"), tracing.outgoing("POST", url, "fcm") as answer:
+        answer.answered(200)
         assert tracing.trace_id() == TRACE
     call, deliver = kept.spans
     assert (deliver.name, deliver.kind, deliver.plugin) == ("deliver", tracing.CONSUMER, "notification")
@@ -157,10 +160,27 @@ def test_work_that_was_left_for_later_continues_its_trace(kept: Kept) -> None:
         assert len(kept.spans) == 2
 
 
-def test_a_call_without_a_port_names_none(kept: Kept) -> None:
-    with first(), tracing.outgoing("POST", "mail.example", None, "smtp"):
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://sms.example/x?phone=9876543210", {"server.port": 80, "http.request.method": "POST"}),
+        ("https://sms.example:8443/9876543210", {"server.port": 8443, "http.request.method": "POST"}),
+        ("smtp://sms.example:25", {"server.port": 25}),
+        ("smtp://sms.example", {}),
+    ],
+)
+def test_of_a_call_only_the_server_is_told(kept: Kept, url: str, told: dict[str, object]) -> None:
+    with first(), tracing.outgoing("POST", url, "sms"):
         pass
-    assert "server.port" not in kept.spans[0].facts.attributes
+    assert kept.spans[0].facts.attributes == {"server.address": "sms.example", "vurksha.provider": "sms", **told}
+
+
+@pytest.mark.parametrize(("status", "failure"), [(200, ""), (404, "404"), (503, "503")])
+def test_a_call_that_was_refused_has_failed(kept: Kept, status: int, failure: str) -> None:
+    with first(), tracing.outgoing("POST", "http://sms.example", "sms") as call:
+        call.answered(status)
+    assert kept.spans[0].attributes == {"http.response.status_code": status}
+    assert kept.spans[0].failure == failure
 
 
 def test_a_tracer_knows_what_became_of_its_spans(kept: Kept) -> None:
