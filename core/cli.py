@@ -12,6 +12,7 @@ import orjson
 from core import configuration
 from core.agreement_commands import migrated, replicas_command
 from core.app import App, assembled, plugin_sections
+from core.backup.commands import backup_command, restore_command
 from core.commands.audit import audit_command
 from core.commands.dlq import dlq_command
 from core.commands.keys import keys_command
@@ -212,6 +213,8 @@ for made in (audit_command, keys_command, privacy_command, replicas_command):
 for on_app in (outbox_command, dlq_command):
     program.add_command(on_app(_on_app))
 program.add_command(plugins_command(offline_app, run, _on_app))
+program.add_command(backup_command(_on_kernel, lambda: load()[0]))
+program.add_command(restore_command(lambda: load()[0]))
 
 
 def main() -> None:

@@ -108,6 +108,17 @@ class DeploySettings:
 
 
 @attrs.frozen(kw_only=True)
+class BackupSettings:
+    """For `vurksha backup`, where PostgreSQL is our own. `url` is of a role with REPLICATION, else the app's."""
+
+    folder: str = ""
+    url: Secret | None = None
+    recipients: list[str] = attrs.field(factory=list)
+    """Public keys that backups are encrypted for (age). The private one is kept elsewhere."""
+    keep_days: int = 35
+
+
+@attrs.frozen(kw_only=True)
 class LogSettings:
     """`level` as in the standard library; `requests` writes one line a request."""
 
@@ -180,6 +191,7 @@ KERNEL_SECTIONS: dict[str, type] = {
     "rabbitmq": RabbitmqSettings,
     "stop": StopSettings,
     "deploy": DeploySettings,
+    "backup": BackupSettings,
     "log": LogSettings,
 @attrs.frozen(kw_only=True)
 class TracingSettings:
@@ -218,6 +230,7 @@ class Settings:
     rabbitmq: RabbitmqSettings
     stop: StopSettings
     deploy: DeploySettings
+    backup: BackupSettings
     log: LogSettings
     "tracing": TracingSettings,
     isolation: IsolationSettings

@@ -127,7 +127,12 @@ async def undo(desk: Desk, who: str) -> None:
 async def ledger(desk: Desk) -> None:
     """`ledger`."""
     for row in await desk.privacy.erasures.ledger(desk.db):
-        click.echo(orjson.dumps({"userId": str(row["user_id"]), "erasedAt": row["erased_at"]}).decode())
+        click.echo(ledger_line(row["user_id"], row["erased_at"]))
+
+
+def ledger_line(user_id: UUID, erased_at: datetime) -> str:
+    """As `reapply` reads it."""
+    return orjson.dumps({"userId": str(user_id), "erasedAt": erased_at}).decode()
 
 
 def read_ledger(file: Path) -> list[tuple[UUID, datetime]]:

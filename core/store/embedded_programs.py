@@ -53,8 +53,8 @@ class Programs:
             )
         kept = data / "pg" / "PG_VERSION"
         major = kept.read_text().strip() if (data / "pg" / ".init-done").exists() else None
-        for folder in _postgres_folders(data, account, system=system):
-            if major is None or major == _major(folder):
+        for folder in postgres_folders(data, account, system=system):
+            if major is None or major == major_of(folder):
                 return cls(folder, redis)
         if major:
             raise EmbeddedError(
@@ -65,7 +65,8 @@ class Programs:
         )
 
 
-def _postgres_folders(data: Path, account: Account | None, *, system: bool) -> Iterator[Path]:
+def postgres_folders(data: Path, account: Account | None, *, system: bool) -> Iterator[Path]:
+    """Folders with PostgreSQL's programs, those to try first first. `account` is who runs them."""
     installed = sorted(SYSTEM_POSTGRES.glob("*/bin"), key=lambda folder: -float(folder.parent.name))
     if system:
         yield from installed
@@ -85,7 +86,8 @@ def _redis_servers(data: Path, account: Account | None, *, system: bool) -> Iter
     yield from installed
 
 
-def _major(folder: Path) -> str:
+def major_of(folder: Path) -> str:
+    """The major release of the programs in a folder; empty when they do not run."""
     said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
     return said.partition(") ")[2].partition(".")[0]
 

@@ -1,6 +1,7 @@
 """The RabbitMQ node of a faults world."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ class Broker:
     """A node whose slow commands run beside the loop."""
 
     def __init__(self, folder: Path) -> None:
-        self._node = Rabbit(folder / "rabbit")
+        self._folder = folder / "rabbit"
+        self._node = Rabbit(self._folder)
         self.url = self._node.url
         self.port = urlsplit(self.url).port or 5672
 
@@ -25,6 +27,12 @@ class Broker:
     async def kill(self) -> None:
         """As by kill -9."""
         await asyncio.to_thread(self._node.kill)
+
+    async def lose(self) -> None:
+        """Gone with every queue and message; an empty one takes its place."""
+        await asyncio.to_thread(self._node.kill)
+        await asyncio.to_thread(shutil.rmtree, self._folder / "mnesia")
+        await self.start()
 
     def freeze(self) -> None:
         """It hangs."""
