@@ -18,6 +18,7 @@ from core import context
 from core.errors import INTERNAL
 from core.observe.meter import Tally
 from core.observe.progress import Progress, stack_of
+from core.observe.redaction import tellable
 
 FLUSH_EVERY = 0.1
 """Seconds that a line may wait."""
@@ -28,7 +29,7 @@ PRIVATE = re.compile(
     r"|(?<!\d)(?:\+?91[ -]?|0)?[6-9]\d{4}[ -]?\d{5}(?!\d)"  # a phone
     r"|(?<=://)[^/@\s]+(?=@)"  # who and password of a URL
 )
-"""What no message of ours holds, but one of a library may. Our own log calls name types and ids only."""
+"""What no message of ours holds, but one of a library may: arguments are redacted by their type before that."""
 
 
 Record = tuple[Tally, int, float, float, str, Progress | None, str]
@@ -141,10 +142,12 @@ class JsonLines(logging.Handler):
 
 def told(record: logging.LogRecord) -> str:
     """The message's first line without private parts: the next ones of asyncio's quote exceptions."""
+    text, args = str(tellable(record.msg)), record.args
     try:
-        text = record.getMessage()
-    except Exception:  # noqa: BLE001  a log call with the wrong arguments must not fail whoever made it
-        text = str(record.msg)
+        if args:
+            text %= tuple(map(tellable, args)) if isinstance(args, tuple) else tellable(args)
+    except Exception:  # noqa: BLE001, S110  a log call with the wrong arguments must not fail whoever made it
+        pass
     return PRIVATE.sub("***", next(iter(text.splitlines()), ""))[:MOST_TEXT]
 
 

@@ -5,6 +5,7 @@ Nothing is counted while a request is answered: the log keeps its record for a t
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import orjson
 
@@ -50,6 +51,19 @@ class Tally:
     def requests(self) -> int:
         """All of them."""
         return sum(self.statuses)
+
+
+def quantile(buckets: Sequence[int], share: float) -> float:
+    """The seconds within which this share of requests was answered, as Prometheus reckons it of the same buckets.
+
+    Within a bucket evenly spread; the last bound for what took longer than all; 0 without any request.
+    """
+    wanted, before, low = share * sum(buckets), 0, 0.0
+    for high, count in zip(BOUNDS, buckets, strict=False):
+        if count and before + count >= wanted:
+            return low + (high - low) * (wanted - before) / count
+        before, low = before + count, high
+    return BOUNDS[-1] if before < sum(buckets) else 0.0
 
 
 class Meter:

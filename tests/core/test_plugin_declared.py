@@ -16,6 +16,7 @@ from core.http.health import HealthCheck
 from core.http.routing import PUBLIC, Cache, Files, Permission, Repeat, Route
 from core.jobs import Job
 from core.kernel import Manifest
+from core.observe.counts import Count
 from core.permissions import needs
 from core.plugin_declared import Declared, mistakes, package_of
 from core.privacy.model import Fate, Holding, PersonalData
@@ -58,7 +59,8 @@ def told(*, migrations: Sequence[str] = (), manifest: dict[str, Any] | None = No
     }
     files = [Migration("gift", number, f"000{number}_x", "pre", "whole", sql) for number, sql in enumerate(migrations)]
     declared = Declared(manifest=Manifest(**given), package=__name__, answers=answers, migrations=files)
-    return mistakes(declared, {"gift": "gifts", "user": "users", "order": "orders"})
+    plugins = {"gift": "gifts", "user": "users", "order": "orders", "gift_card": "cards"}
+    return mistakes(declared, plugins)
 
 
 def test_declarations_that_keep_to_their_plugin_have_no_mistakes() -> None:
@@ -69,12 +71,13 @@ def test_declarations_that_keep_to_their_plugin_have_no_mistakes() -> None:
         subscriptions=[Subscription("gift.ears", ParcelArrived, work), Subscription("user.gifts", ParcelMoved, work)],
         jobs=[Job(name="gift.wrap", every=1, run=work)],
         health_checks=[HealthCheck(name="wrapping", check=work)],
+        metrics=[Count("gift_wraps_total", "Gifts wrapped")],
         personal_data=PersonalData(holdings=(Holding("gifts.cards", Fate.DELETED),), export=work, erase=work),
         migrations=["CREATE TABLE gifts.cards (id uuid)"],
     ) == []  # fmt: skip
 
 
-@pytest.mark.parametrize("hook", ["provides", "extends", "routes", "subscriptions", "jobs", "health_checks"])
+@pytest.mark.parametrize("hook", ["provides", "extends", "routes", "subscriptions", "jobs", "health_checks", "metrics"])
 def test_an_answer_of_another_kind_is_told(hook: str) -> None:
     answers: dict[str, Any] = {hook: [3]}
     (line,) = told(**answers)
@@ -169,6 +172,24 @@ def test_a_health_check_is_not_the_kernels_and_not_vital() -> None:
     assert told(health_checks=checks) == [
         "the health check redis is the kernel's",
         "the health check wraps cannot be vital: the plugin is not required",
+    ]
+
+
+def test_a_metric_has_its_plugins_name_and_nobody_elses() -> None:
+    names = (
+        "gift_wraps_total",
+        "gift_wraps_total",
+        "wraps_total",
+        "gift_wraps",
+        "gift_Wraps_total",
+        "gift_card_x_total",
+    )
+    assert told(metrics=[Count(name, "x") for name in names]) == [
+        "has two metrics named gift_wraps_total",
+        "the metric wraps_total must begin with gift_, and be nobody else's",
+        "the metric gift_wraps must be made of small letters and _, and end with _total",
+        "the metric gift_Wraps_total must be made of small letters and _, and end with _total",
+        "the metric gift_card_x_total must begin with gift_, and be nobody else's",
     ]
 
 

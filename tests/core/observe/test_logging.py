@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import attrs
 import orjson
 import pytest
 from hypothesis import given
@@ -22,6 +23,16 @@ from core.observe.logging import JsonLines, RequestLog, install, told
 from core.observe.meter import Meter
 from core.observe.progress import Progress
 from core.observe.spent import Spent
+from core.settings import Secret
+from core.types import uuid7
+
+
+@attrs.frozen
+class Person:
+    """A value object whose repr shows its fields."""
+
+    name: str
+
 
 PHONES = st.builds(
     "{}{}{}{}".format,
@@ -162,6 +173,35 @@ async def test_what_asyncio_says_of_a_lost_task_quotes_no_exception(caplog: pyte
 
 def test_a_log_call_with_the_wrong_arguments_harms_nobody() -> None:
     assert [line["event"] for line in lines_of(record("%d of %d", "x"), record(None))] == ["%d of %d", "None"]
+
+
+@pytest.mark.parametrize(
+    ("arg", "text"),
+    [
+        ("a word", "a word"),
+        (7, "7"),
+        (uuid7(), None),
+        (Problem(TIMEOUT, "no answer"), "no answer"),
+        (ValueError("Asha, Pune"), "ValueError"),
+        (Secret("Asha"), "Secret"),
+        (Person(name="Asha"), "Person"),
+        (b"Asha", "4 bytes"),
+        ({"name": ValueError("Asha")}, "{'name': 'ValueError'}"),
+        ([Secret("Asha"), 1], "['Secret', 1]"),
+        (object(), "object"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_told_of_an_argument_goes_by_its_type(arg: object, text: str | None) -> None:
+    (line,) = lines_of(record("about %s", arg))
+    assert line["event"] == f"about {arg if text is None else text}"
+
+
+def test_arguments_by_name_and_a_message_that_is_an_error_are_redacted_too() -> None:
+    events = [
+        line["event"] for line in lines_of(record("of %(who)s", {"who": Secret("Asha")}), record(OSError("Asha")))
+    ]
+    assert events == ["of Secret", "OSError"]
 
 
 @given(st.text(max_size=700))

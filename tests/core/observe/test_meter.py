@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from core.app import App
-from core.observe.meter import BOUNDS, Meter, Tally
+from core.observe.meter import BOUNDS, Meter, Tally, quantile
 from tests.core.harness import NewProbe, Probe
 
 
@@ -22,6 +22,17 @@ def test_a_duration_falls_into_the_first_bucket_that_holds_it(seconds: float, pl
     one.count(seconds, 200, "")
     assert [index for index, count in enumerate(one.buckets) if count] == [place]
     assert (one.requests, one.seconds, one.statuses[2], one.codes) == (1, seconds, 1, {})
+
+
+def test_a_quantile_is_reckoned_as_prometheus_does() -> None:
+    one = Tally("p", "GET /x")
+    assert quantile(one.buckets, 0.99) == 0
+    for seconds in (0.0005, 0.0005, 0.002, 0.002):
+        one.count(seconds, 200, "")
+    assert quantile(one.buckets, 0.5) == 0.001
+    assert quantile(one.buckets, 0.75) == pytest.approx(0.00175)
+    one.count(60, 200, "")
+    assert quantile(one.buckets, 0.99) == BOUNDS[-1]
 
 
 def test_a_route_has_one_tally_whoever_asks_for_it() -> None:
