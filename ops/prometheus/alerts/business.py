@@ -14,7 +14,7 @@ USUAL = "\nor\n".join(
 def failing(metric: str, share: float, window: str, by: str = "", bad: str = "failed") -> str:
     """More than a share of what was tried, and five of them."""
     each = f" by ({by})" if by else ""
-    lost = f'sum{each} (increase({metric}{{outcome="{bad}"}}[<{window}>]))'
+    lost = f'sum{each} (increase({metric}{{outcome=~"{bad}"}}[<{window}>]))'
     return f"{lost} / sum{each} (increase({metric}[<{window}>])) > {share:g}\nand\n{lost} >= 5"
 
 
@@ -44,7 +44,7 @@ GROUP = Group(
         ),
         Alert(
             name="NotificationsFailing",
-            expr=failing("vurksha_notification_sent_total", 0.2, "15m", by="channel"),
+            expr=failing("vurksha_notification_sent_total", 0.2, "15m", by="channel", bad="failed|retried"),
             wait="<1m>",
             severity="ticket",
             area="business",

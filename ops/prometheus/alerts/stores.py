@@ -31,14 +31,11 @@ GROUP = Group(
         ),
         Alert(
             name="PoolExhausted",
-            expr=(
-                'max by (instance, pool) (avg_over_time(vurksha_pool_connections{state="busy"}[<2m>]))'
-                " / max by (instance, pool) (vurksha_pool_size) > 0.9"
-            ),
+            expr="max by (instance, pool) (avg_over_time(vurksha_pool_waiting[<2m>])) > 0.5",
             wait="<1m>",
             severity="ticket",
             area="stores",
-            summary="{{ $labels.instance }} has had nearly every connection of its pool {{ $labels.pool }} in use",
+            summary="At {{ $labels.instance }} requests wait for a connection of the pool {{ $labels.pool }}",
         ),
         Alert(
             name="Shedding",

@@ -15,16 +15,6 @@ def breakers(name: str, a: str, b: str) -> dict[str, str]:
     return {f'vurksha_breaker_state{{breaker="{name}",{who}}}': values for who, values in ((A, a), (B, b))}
 
 
-def pool(busy: str) -> dict[str, str]:
-    """Of sixteen connections, so many at work."""
-    labels = f'{A},pool="postgres"'
-    return {
-        f'vurksha_pool_connections{{{labels},state="busy"}}': busy,
-        f'vurksha_pool_connections{{{labels},state="idle"}}': "1x30",
-        f"vurksha_pool_size{{{labels}}}": "16x30",
-    }
-
-
 def jobs(last: str, every: int = 60) -> dict[str, str]:
     """A job that two replicas share; the second one never did it."""
     return {
@@ -116,8 +106,8 @@ CASES = (
     Case(
         alert="PoolExhausted",
         labels={"pool": "postgres", "instance": "a"},
-        fires=pool("3x10 16x20"),
-        quiet={"most are at work": pool("3x10 12x20"), "for a moment": pool("3x28 16x2")},
+        fires=gauge("vurksha_pool_waiting", "0x10 3x20", 'pool="postgres"'),
+        quiet={"for a moment": gauge("vurksha_pool_waiting", "0x29 3", 'pool="postgres"')},
     ),
     Case(
         alert="Shedding",

@@ -86,9 +86,10 @@ CASES = (
     Case(
         alert="NotificationsFailing",
         labels={"channel": "sms"},
-        fires={f'{SMS}"sent"}}': "0+7x40", f'{SMS}"failed"}}': "0+3x40"},
+        fires={f'{SMS}"sent"}}': "0+14x40", f'{SMS}"failed"}}': "0+2x40", f'{SMS}"retried"}}': "0+4x40"},
         quiet={
-            "one in ten": {f'{SMS}"sent"}}': "0+9x40", f'{SMS}"failed"}}': "0+1x40"},
+            "one in ten": {f'{SMS}"sent"}}': "0+9x40", f'{SMS}"retried"}}': "0+1x40"},
+            "too late to send": {f'{SMS}"sent"}}': "0+5x40", f'{SMS}"expired"}}': "0+5x40"},
             "too few to tell": {f'{SMS}"sent"}}': "0x40", f'{SMS}"failed"}}': "0x25 2x15"},
         },
     ),
