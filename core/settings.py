@@ -163,6 +163,13 @@ class IsolationSettings:
 
 
 @attrs.frozen(kw_only=True)
+class PermissionSettings:
+    """Who has which right (core.permissions), where that is not what the plugin's author thought of."""
+
+    roles: dict[str, list[str]] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
 class OperationsSettings:
     """The operators' listener: metrics and the status page. Replica i of `serve --replicas` takes `port` + i."""
 
@@ -172,6 +179,22 @@ class OperationsSettings:
     """0: any that is free."""
     token: Secret
     """Whoever shows it may look."""
+
+
+@attrs.frozen(kw_only=True)
+class TracingSettings:
+    """Traces of requests, sent to a collector by OTLP over HTTP (ADR 34). Times in seconds."""
+
+    endpoint: str = ""
+    """Such as http://jaeger:4318/v1/traces. Empty: no traces."""
+    sample: float = 0.1
+    """The share of requests, 0 to 1. A trusted proxy that sends a `traceparent` has decided already."""
+    timeout: float = 3.0
+    """For one request to the collector."""
+    flush: float = 2.0
+    """For what still waits when the replica ends."""
+    authorization: Secret | None = None
+    """The header of that name, for a collector that wants one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -193,24 +216,10 @@ KERNEL_SECTIONS: dict[str, type] = {
     "deploy": DeploySettings,
     "backup": BackupSettings,
     "log": LogSettings,
-@attrs.frozen(kw_only=True)
-class TracingSettings:
-    """Traces of requests, sent to a collector by OTLP over HTTP (ADR 34). Times in seconds."""
-
-    endpoint: str = ""
-    """Such as http://jaeger:4318/v1/traces. Empty: no traces."""
-    sample: float = 0.1
-    """The share of requests, 0 to 1. A trusted proxy that sends a `traceparent` has decided already."""
-    timeout: float = 3.0
-    """For one request to the collector."""
-    flush: float = 2.0
-    """For what still waits when the replica ends."""
-    authorization: Secret | None = None
-    """The header of that name, for a collector that wants one."""
-
-
     "isolation": IsolationSettings,
+    "permissions": PermissionSettings,
     "operations": OperationsSettings,
+    "tracing": TracingSettings,
     "faults": FaultSettings,
 }
 
@@ -232,9 +241,10 @@ class Settings:
     deploy: DeploySettings
     backup: BackupSettings
     log: LogSettings
-    "tracing": TracingSettings,
     isolation: IsolationSettings
+    permissions: PermissionSettings
     operations: OperationsSettings
+    tracing: TracingSettings
     faults: FaultSettings
     sections: Mapping[str, object]
 
@@ -250,4 +260,3 @@ class BadSettings(Exception):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("the settings have mistakes:\n" + "\n".join(f"  - {m}" for m in mistakes))
         self.mistakes = mistakes
-    tracing: TracingSettings
