@@ -172,6 +172,11 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
         "Provided": "an implementation of a port",
         "Services": "the ports, as the kernel hands them out",
     },
+    "core.session_book": {
+        "OpenSession": "a session as operators see it",
+        "SESSION_BOOK": "the port by which the console asks for a user's sessions; the domain of users provides it",
+        "Whose": "an account and its open sessions",
+    },
     "core.settings": {
         "BadSettings": "refuses settings that contradict each other",
         "Secret": "a text that never prints",

@@ -13,6 +13,7 @@ import orjson
 from core.agreement import code_of
 from core.auth import SESSIONS
 from core.building import built
+from core.console.door import Console
 from core.events.delivery import Delivery
 from core.events.housekeeping import housekeeping
 from core.http import docs, openapi
@@ -28,10 +29,10 @@ from core.http.static import StaticEndpoint
 from core.jobs import Jobs
 from core.keys import KeyRing
 from core.lifecycle import Lifecycle
-from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.observe.figures import Figures
-from core.observe.tracing_export import Traces
+from core.observe.logging import FLUSH_EVERY, RequestLog
 from core.observe.metrics import Metrics
+from core.observe.tracing_export import Traces
 from core.observe.usage import Usage
 from core.operations.listener import Operations
 from core.plugin_finding import Found
@@ -79,8 +80,8 @@ class App:
         self.wiring = Wiring(self.plugins, self.kernel, self.hopeless.set)
         self.plugins.provide(self.kernel, self.wiring.kernel_of)
         pieces = self._pieces()
-        table, self.routes = self.wiring.served(PREFIX, pieces)
         self.meter = pieces.meter
+        table, self.routes = self.wiring.served(PREFIX, pieces)
         self.keys = KeyRing(self.db, self.kernel.tokens)
         self.migrations = migrate.read(self.plugins.migration_folders())
         subscriptions = self.privacy.guarded(self.wiring.subscriptions())
@@ -99,9 +100,10 @@ class App:
             table.add("GET", path, served)
         cors = Cors(settings.http.cors_origins)
         self.entry = Entry(table, pieces, cors, settings.http.trusted_proxies, self.wiring.absent)
-        self._lifecycle = self._steps()
         self.figures = Figures(self)
         Metrics(self.figures, self.meter).offer(self.operations)
+        self.console = Console(self)
+        self._lifecycle = self._steps()
         self._server: HttpServer | None = None
 
     def document(self) -> dict[str, object]:
@@ -138,10 +140,12 @@ class App:
         steps = Lifecycle()
         steps.add("tracing", Traces(self.settings, version("vurksha")).serving)
         steps.add("operations", self.operations.serving)
+        steps.add("console", self.console.serving)
         steps.add("clockwork", self._ticking)
         steps.add("presence", lambda: self.presence.opened(Tasks(lambda _: self.hopeless.set())))
         steps.add("redis", self._redis)
         steps.add("postgres", self._postgres)
+        steps.add("console's end", self.console.leaving)
         steps.add("keys", lambda: self.keys.serving(self.tasks))
         steps.add("plugins", lambda: self.wiring.watching(self.tasks))
         for name, context in self.wiring.lifespans():

@@ -7,6 +7,7 @@ import os
 import pwd
 import socket
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from hashlib import sha256
 from typing import Any
 
@@ -37,13 +38,26 @@ WHERE number > $1 AND number <= $2 ORDER BY number LIMIT $3
 """
 
 
+@attrs.frozen
+class Acting:
+    """Somebody for whom this process acts, as in a console, and why."""
+
+    actor: str
+    reason: str
+
+
+acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
+
+
 def person(principal: Principal) -> str:
     """The actor of an HTTP route."""
     return f"user:{principal.user_id} session:{principal.session_id}"
 
 
 def operator() -> str:
-    """The actor of a command: the account that runs it, and where."""
+    """The actor of a command: whoever it is done for, else the account that runs it, and where."""
+    if (someone := acting.get()) is not None:
+        return someone.actor
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run as a number that has no name
@@ -55,9 +69,12 @@ async def record(tx: Tx, *, actor: str, action: str, subject: str, details: Mapp
     """Write an act down in the transaction that does it, as its last step: other acts wait for this one's commit.
 
     `action` is such as `role.grant`, `subject` such as `account:<id>`. Details name ids, states and numbers, never a
-    person's data: forbidden names raise ValueError, and what looks like a phone or a token is masked.
+    person's data: forbidden names raise ValueError, and what looks like a phone or a token is masked. The reason of who
+    acts by a console is added.
     """
-    await tx.fetchval(RECORD, actor, action, subject, dump_json(_clean(details or {})).decode())
+    someone = acting.get()
+    told = {"reason": someone.reason} | dict(details or {}) if someone is not None else details or {}
+    await tx.fetchval(RECORD, actor, action, subject, dump_json(_clean(told)).decode())
 
 
 def _clean(value: object) -> object:

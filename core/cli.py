@@ -17,6 +17,8 @@ from core.commands.audit import audit_command
 from core.commands.dlq import dlq_command
 from core.commands.keys import keys_command
 from core.commands.outbox import outbox_command
+from core.commands.routes import in_order, who
+from core.console.command import console_command
 from core.errors import Problem
 from core.isolation.migrations import surviving
 from core.kernel import Kernel
@@ -167,10 +169,8 @@ def seed() -> None:
 @program.command(epilog="Example: vurksha routes | grep ADMIN")
 def routes() -> None:
     """List the routes with their policy."""
-    for route in sorted(offline_app().routes, key=lambda r: (r.path, r.method)):
-        roles = route.policy.roles
-        who = "public" if roles is None else "user" if len(roles) > 2 else "/".join(sorted(roles))  # noqa: PLR2004  all but one or two
-        click.echo(f"{route.method:7} /api/v1{route.path:45} {who:8} {route.repeat.value:8} {route.summary}")
+    for route in in_order(offline_app().routes):
+        click.echo(f"{route.method:7} /api/v1{route.path:45} {who(route):8} {route.repeat.value:8} {route.summary}")
 
 
 @program.command("openapi", epilog="Example: vurksha openapi > openapi.json")
@@ -215,6 +215,7 @@ for on_app in (outbox_command, dlq_command):
 program.add_command(plugins_command(offline_app, run, _on_app))
 program.add_command(backup_command(_on_kernel, lambda: load()[0]))
 program.add_command(restore_command(lambda: load()[0]))
+program.add_command(console_command(lambda: load()[0]))
 
 
 def main() -> None:

@@ -96,6 +96,19 @@ def read(env: Mapping[str, str], *, root: bool = False) -> Source:
     return Source(environment, folder, tuple(plugins), sections, tuple(lists["required_plugins"]))
 
 
+def origins(env: Mapping[str, str], environment: str) -> Mapping[tuple[str, str], str]:
+    """Which file or variable each setting that somebody gave comes from, by section and key, as they are now."""
+    found: dict[tuple[str, str], str] = {}
+    for name in ("base", environment):
+        for section, values in _toml(config_dir(env) / f"{name}.toml").items():
+            if isinstance(values, dict):
+                found |= dict.fromkeys(((section, key) for key in values), f"{name}.toml")
+    for name in env:
+        if place := _place(name):
+            found[place[0], place[1].removesuffix("_file")] = name
+    return found
+
+
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))

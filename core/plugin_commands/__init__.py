@@ -61,11 +61,13 @@ def plugins_command(offline: Offline, run: Run, on_app: OnApp) -> click.Group:
         sys.exit(1 if report.errors else 0)
 
     make = offline
-    _switches(plugins, on_app)
+    switches(plugins, on_app)
     return plugins
 
 
-def _switches(plugins: click.Group, on_app: OnApp) -> None:
+def switches(plugins: click.Group, on_app: OnApp) -> None:
+    """Add what takes a plugin out and lets it in again."""
+
     @plugins.command("disable", epilog="Example: vurksha plugins disable payment --yes")
     @click.argument("name")
     @click.option("--reason", default="", help="Why, for the audit log and for `vurksha plugins list`.")

@@ -55,7 +55,7 @@ class Report:
 
     def as_text(self) -> str:
         """For people."""
-        blocks = ["\n".join(_block(self.facts, name)) for name in self.facts.names]
+        blocks = ["\n".join(block(self.facts, name)) for name in self.facts.names]
         notes = len(self.findings) - self.errors
         last = [*map(str, self.findings), f"{self.errors} errors, {notes} notes; API {API_VERSION}"]
         return "\n\n".join([*blocks, "\n".join(last)])
@@ -103,7 +103,8 @@ def _aside(facts: Facts) -> Iterator[tuple[str, str]]:
         yield name, f"{state.state}{known}: {state.reason} ({state.by})"
 
 
-def _block(facts: Facts, name: str) -> Iterator[str]:
+def block(facts: Facts, name: str) -> Iterator[str]:
+    """Everything about one plugin."""
     manifest, (state, why) = facts.manifest(name), facts.state(name)
     if manifest is None:
         yield f"{name}  {LEFT_OUT}: {why}"

@@ -44,11 +44,32 @@ class Switch:
                     click.echo(f"{name} is disabled already")
         click.echo(f"disabled on every replica within 2 s: {several(names)}")
 
+    async def quarantine(self, reason: str, *, yes: bool) -> None:
+        """What the kernel does to one that misbehaves, with all that require it; also while the database is away.
+
+        Only of an app that serves: here it holds at once. Raises ClickException for who is required or not known.
+        """
+        names = [self._name, *self._facts.dependents(self._optional())]
+        guards = self._app.kernel.guards
+        if not yes:
+            for name in names:
+                click.echo("\n".join(self._losses(name)))
+            click.echo("Nothing was changed: add --yes")
+            return
+        for name in names:
+            if not guards.available(name):
+                click.echo(f"{name} is put aside already")
+                continue
+            guards.quarantine(name, reason if name == self._name else f"requires {self._name}: {reason}", operator())
+        click.echo(f"quarantined here, and on every replica within 2 s: {several(names)}")
+
     async def enable(self, *, yes: bool) -> None:
         """Ends what `disable` or a quarantine began."""
         known = await states.listed(self._app.db)
         if (state := known.get(self._name)) is None:
             self._optional()
+            if not self._app.kernel.guards.available(self._name):
+                raise click.ClickException(f"{self._name} is put aside here, which is not written down yet: try again")
             raise click.ClickException(f"{self._name} is neither disabled nor quarantined")
         click.echo(f"{self._name} is {state.state} since {state.since:%Y-%m-%dT%H:%M:%SZ}: {state.reason} ({state.by})")
         manifest = self._facts.manifest(self._name)

@@ -17,6 +17,7 @@ from core.kernel import Kernel, Manifest
 from core.observe.counts import Count
 from core.privacy.model import PEOPLE, PersonalData
 from core.services import Provided
+from core.session_book import SESSION_BOOK
 from core.tasks import SILENCE, Tasks
 from plugins.user.address_queries import AddressRows
 from plugins.user.address_routes import AddressRoutes
@@ -24,8 +25,8 @@ from plugins.user.addresses import AddressBook
 from plugins.user.code_queries import Codes
 from plugins.user.codes import CodeBook
 from plugins.user.commands import admin_command, otp_command
-from plugins.user.courier import Courier
 from plugins.user.counts import Counts
+from plugins.user.courier import Courier
 from plugins.user.personal import PersonalAccounts
 from plugins.user.personal_routes import PersonalRoutes
 from plugins.user.ports import ADDRESSES, CODE_SENDER, USERS
@@ -69,6 +70,7 @@ class UserPlugin:
         self._personal = PersonalAccounts(db, Accounts(), self._sessions)
         return (
             Provided(SESSIONS, self._sessions),
+            Provided(SESSION_BOOK, self._sessions),
             Provided(USERS, self._users),
             Provided(ADDRESSES, rows),
             Provided(PEOPLE, self._personal),
@@ -98,12 +100,12 @@ class UserPlugin:
         )
 
     @hookimpl
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
-    @hookimpl
     def metrics(self) -> Sequence[Count]:
         """See counts.py."""
         return self._counts.all()
 
+    @hookimpl
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
         """The feed of ended sessions and the courier of codes."""
         return self._serving()
 

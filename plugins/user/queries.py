@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from core.auth import Principal, Role
+from core.session_book import OpenSession, Whose
 from core.store.db import Db, Row, Tx
 from core.types import SessionId, UserId
 from plugins.user.models import Account, ProfilePatch
@@ -80,6 +81,16 @@ REQUIRE = "SELECT users.require_session($1, $2)"
 
 # sessions_pkey, accounts_pkey. Locks nothing.
 ROLE = "SELECT users.session_role($1, $2)"
+
+# accounts_pkey, or the unique phone.
+WHO = "SELECT id, role, is_active FROM users.accounts WHERE id = $1 OR phone = $2"
+
+# sessions_open.
+OPEN = """
+SELECT id, coalesce(device_type, '') AS device, created_at AS began, rotated_at AS used,
+    least(expires_at, rotated_at + make_interval(days => $2)) AS until
+FROM users.sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at DESC LIMIT 50
+"""
 
 # revocations_at.
 REVOKED = "SELECT session_id FROM users.revocations WHERE at > clock_timestamp() - make_interval(secs => $1)"
@@ -165,6 +176,14 @@ class SessionRows:
         """The role as stored now; raises Problem(SESSION_EXPIRED) when the session is over. A Tx keeps it open."""
         statement = REQUIRE if isinstance(source, Tx) else ROLE
         return Role(await source.fetchval(statement, principal.user_id, principal.session_id))
+
+    async def book(self, db: Db, user_id: UUID | None, phone: str | None, idle_days: int) -> Whose | None:
+        """An account by one of the two, and its newest open sessions; None if there is no such account."""
+        row = await db.fetchrow(WHO, user_id, phone)
+        if row is None:
+            return None
+        listed = [OpenSession(**one) for one in await db.fetch(OPEN, row["id"], idle_days)]
+        return Whose(user_id=row["id"], role=Role(row["role"]), active=row["is_active"], sessions=listed)
 
     async def revoked(self, db: Db, seconds: float) -> list[SessionId]:
         """Sessions that ended within the last `seconds`."""

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from core.auth import Principal, Role, TokenIssuer
 from core.errors import SESSION_EXPIRED, TOKEN_INVALID, UNAVAILABLE, Problem
+from core.session_book import Whose
 from core.store.db import Db, Row, Tx
-from plugins.user.models import TokenPair
+from plugins.user.models import TokenPair, normal_phone
 from plugins.user.queries import SessionRows, presented
 from plugins.user.settings import UserSettings
 from plugins.user.tokens import RefreshToken, Verdict, judge
@@ -28,7 +29,7 @@ STALE = 60.0
 
 
 class Sessions:
-    """The port `kernel.sessions`, and what the routes do with sessions."""
+    """The ports `kernel.sessions` and `kernel.session_book`, and what the routes do with sessions."""
 
     def __init__(self, db: Db, rows: SessionRows, settings: UserSettings, tokens: TokenIssuer) -> None:
         self._db, self._rows, self._tokens = db, rows, tokens
@@ -45,6 +46,11 @@ class Sessions:
     def revoked(self, session_id: UUID) -> bool:
         """Whether the feed has the session; raises UNAVAILABLE when the feed is too old to tell."""
         return self.feed.revoked(session_id)
+
+    async def sessions_of(self, user: str) -> Whose | None:
+        """For operators: by id or phone. Raises ValueError for what is neither."""
+        phone = normal_phone(user)
+        return await self._rows.book(self._db, None if phone else UUID(user), phone, self._idle)
 
     async def refresh(self, text: str, device: str | None) -> TokenPair:
         """A new pair for a refresh token. Raises TOKEN_INVALID; a reused token has ended its whole family by then."""
