@@ -32,6 +32,9 @@ PRIVATE = re.compile(
 """What no message of ours holds, but one of a library may: arguments are redacted by their type before that."""
 
 
+FREE = '"db_us":0,"db_n":0'
+INFO = "info", "", FREE
+"""What is told of an answer from memory."""
 Record = tuple[Tally, int, float, float, str, Progress | None, str]
 """Route, status, beginning and end by time.perf_counter(), request id, what more is known, trace id."""
 
@@ -46,6 +49,7 @@ class RequestLog:
         self._items: list[Record | str] = []
         self._skew = time.time() - time.perf_counter()
         self._second, self._prefix = -1, ""
+        self._millisecond, self._stamp = -1, ""
 
     def request(
         self,
@@ -63,10 +67,13 @@ class RequestLog:
 
     def stamp(self, seconds: float) -> str:
         """ISO-8601 in UTC with milliseconds. The calendar is asked once a second."""
-        second = int(seconds)
-        if second != self._second:
-            self._second, self._prefix = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._prefix}.{int((seconds - second) * 1000):03d}Z"
+        millisecond = int(seconds * 1000)
+        if millisecond != self._millisecond:
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._second, self._prefix = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._millisecond, self._stamp = millisecond, f"{self._prefix}.{rest:03d}Z"
+        return self._stamp
 
     def write(self, line: str) -> None:
         """A line of another kind, in order with the requests."""
@@ -85,35 +92,29 @@ class RequestLog:
         """Every value is one of ours or was checked, so nothing needs escaping but the stack."""
         tally, status, began, ended, request_id, progress, trace_id = record
         seconds = ended - began
-        if progress is None:  # from memory
-            tally.count(seconds, status, "")
-            tally.remembered += 1
-            level, user, spent, rest = "info", "", '"db_us":0,"db_n":0', ""
-        else:
-            tally.count(seconds, status, progress.code)
-            level, user, spent, rest = _more(progress)
+        level, user, more = INFO if progress is None else _more(progress)
+        tally.count(seconds, status, None if progress is None else progress.code)
         if not self._enabled:
             return ""
         trace = f'"trace_id":"{trace_id}",' if trace_id else ""
         return (
             f'{{"at":"{self.stamp(ended + self._skew)}","level":"{level}","event":"request",'
             f'"request_id":"{request_id}",{trace}"user":"{user}",{tally.said},"status":{status},'
-            f'"us":{seconds * 1e6:.0f},{spent}{rest}}}\n'
+            f'"us":{int(seconds * 1e6)},{more}}}\n'
         )
 
 
-def _more(progress: Progress) -> tuple[str, str, str, str]:
+def _more(progress: Progress) -> tuple[str, str, str]:
     """Level, user, and the further fields of a request that was worked on."""
-    spent = progress.spent
-    cost = '"db_us":0,"db_n":0' if spent is None else f'"db_us":{spent.seconds * 1e6:.0f},"db_n":{spent.statements}'
-    user = str(progress.user or "")
+    spent, user = progress.spent, str(progress.user or "")
+    cost = FREE if spent is None else f'"db_us":{int(spent.seconds * 1e6)},"db_n":{spent.statements}'
     if not progress.code:
-        return "info", user, cost, ""
-    rest = f',"code":"{progress.code}"'
+        return "info", user, cost
+    rest = f'{cost},"code":"{progress.code}"'
     if not progress.error:
-        return "info", user, cost, rest
+        return "info", user, rest
     told = orjson.dumps({"error": progress.error, "stack": progress.stack}).decode()
-    return "error", user, cost, f"{rest},{told[1:-1]}"
+    return "error", user, f"{rest},{told[1:-1]}"
 
 
 class JsonLines(logging.Handler):

@@ -39,12 +39,14 @@ class Tally:
         self.said = said[1:-1]
         """Its part of a log line."""
 
-    def count(self, seconds: float, status: int, code: str) -> None:
-        """One request; `code` only if it was refused."""
+    def count(self, seconds: float, status: int, code: str | None = None) -> None:
+        """One request: with its error code if it was refused, "" if it was not, None if it was answered from memory."""
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
         self.statuses[status // 100] += 1
-        if code:
+        if code is None:
+            self.remembered += 1
+        elif code:
             self.codes[code] = self.codes.get(code, 0) + 1
 
     @property
