@@ -1,5 +1,6 @@
 """What a request's line and its counting cost: `python -m tests.core.observe.counting`."""
 
+import sys
 import time
 from statistics import median
 
@@ -37,7 +38,9 @@ def main() -> None:
         flushed.append(time.process_time() - middle)
     before, after = (median(one) / BATCH * 1e6 for one in (noted, flushed))
     assert route.requests == BATCH * ROUNDS
-    print(f"figures: {before:.2f} us a request before its answer, {after:.2f} us later for line and counts")
+    sys.stdout.write(
+        f"figures: {before:.2f} us a request before its answer, {after:.2f} us later for line and counts\n"
+    )
     assert before < LIMIT
 
 
