@@ -1,0 +1,1 @@
+"""AWS by Terraform, and what it costs."""

@@ -1,0 +1,19 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+}
+
+variable "domain" {
+  description = "Of the pictures."
+  type        = string
+}
+
+variable "certificate_arn" {
+  description = "In us-east-1, for the domain."
+  type        = string
+}
+
+variable "key_arn" {
+  description = "Encrypts the bucket."
+  type        = string
+}
