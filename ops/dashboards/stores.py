@@ -105,5 +105,5 @@ def share() -> str:
 
 def hits() -> str:
     """By cache; nothing of one that nobody reads."""
-    good = f'sum by (cache) (rate(vurksha_cache_reads_total{{outcome="hit"}}[{STEP}]))'
+    good = f'sum by (cache) (rate(vurksha_cache_reads_total{{outcome=~"hit|local|stale|shared"}}[{STEP}]))'
     return f"{good} / (sum by (cache) (rate(vurksha_cache_reads_total[{STEP}])) > 0)"

@@ -53,9 +53,9 @@ async def gateway_refuses(scene: Scene) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def slow_database(scene: Scene) -> AsyncIterator[None]:
-    """Each answer of PostgreSQL comes half a second late, and many ask."""
+    """Each answer of PostgreSQL comes a third of a second late, and many ask."""
     for proxy in scene.world.proxies("postgres"):
-        proxy.line = Line(latency=0.25)
+        proxy.line = Line(latency=0.15)
     asking = asyncio.create_task(crowd(scene.person, "/orders?page=1&limit=20", 60))
     try:
         yield

@@ -14,8 +14,8 @@ ELSEWHERE = {"demo", "migrate"}
 
 
 def harmless(words: list[str]) -> bool:
-    """Whether it only looks, and needs nothing that is not there."""
-    if "--yes" in words or "show" in words or HOLDERS["ID"] in words:
+    """Whether it only looks, and needs no trouble that is not there now."""
+    if {"--yes", "show", "enable", HOLDERS["ID"]} & set(words):
         return False
     return words[0] not in ELSEWHERE or "--plan" in words
 

@@ -31,6 +31,7 @@ async def rogues(scene: Scene) -> AsyncIterator[None]:
             "next",
             VURKSHA_PLUGINS=f"{env['VURKSHA_PLUGINS']},blocks_loop,raises",
             VURKSHA_DEPLOY__RELEASE="next",
+            VURKSHA_ISOLATION__BLOCKS="1000",  # the sleeper is named, and not put aside at once
             PYTHONPATH=f"{env['PYTHONPATH']}:{site}",
         )
         try:
