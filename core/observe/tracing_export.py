@@ -127,6 +127,11 @@ class Exporter:
         self._thread.start()
 
     @property
+    def waiting(self) -> int:
+        """Spans that are not sent yet, but for those under way."""
+        return len(self._queue)
+
+    @property
     def running(self) -> bool:
         """Whether the thread has not ended."""
         return self._thread.is_alive()

@@ -1,0 +1,196 @@
+"""What traces cost when a tenth of the requests is sampled: `python -m tests.core.observe.tracing.costing [--pairs 9]`.
+
+One server in this process, loaded by another without a pause. Traces are on and off in turn, until the process has used
+a little of its processor each time, and the share of a request is compared within each pair: what the machine does
+meanwhile is done to both. What the exporter's thread still does after its slice counts to it. Medians are told, with
+the range that holds them 95 times of 100; and what one look costs where traces are off.
+"""
+
+import argparse
+import asyncio
+import secrets
+import shutil
+import tempfile
+import time
+import timeit
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+import attrs
+import uvloop
+
+from core.convert import dump_json
+from core.observe import tracing, tracing_export
+from core.observe.tracing import Tracer
+from core.observe.tracing_export import Exporter
+from core.settings import TracingSettings
+from core.store.embedded import Embedded
+from core.testing import TestApp
+from tests.core.observe.tracing.pressing import collector, loaded
+from tests.core.program import free_port
+from tests.people import new_phone, sign_in
+from tests.rogues.running import serving
+
+ALLOWED = 1.05
+"""Times the processor time of a request without."""
+SAMPLE = 0.1
+SLICE, WARM, SETTLE, LOOK = 0.1, 2.0, 0.01, 0.01
+"""Seconds of processor time of a slice; seconds before the first, before each, and between looks."""
+OFTEN = 0.02
+"""Seconds between requests to the collector, so that little is left of a slice."""
+CUSTOMERS = 8
+LIST, CART = "/api/v1/products?page=1&limit=20", "/api/v1/cart"
+ADDRESS = {
+    "fullName": "Asha Rao", "phoneNumber": "9876501234", "addressLine1": "12 Lake Road", "city": "Bengaluru",
+    "state": "Karnataka", "pinCode": "560001",
+}  # fmt: skip
+
+
+@attrs.frozen
+class Used:
+    """Processor seconds and requests."""
+
+    seconds: float
+    requests: int
+
+    @property
+    def each(self) -> float:
+        """Microseconds a request."""
+        return self.seconds / max(1, self.requests) * 1e6
+
+
+class Meter:
+    """What this process uses."""
+
+    def __init__(self, shop: TestApp) -> None:
+        server = shop.app._server
+        assert server is not None
+        self._server = server
+
+    def now(self) -> tuple[float, int]:
+        """Since its start."""
+        return time.process_time(), self._server.requests_count
+
+    async def slice(self, seconds: float = SLICE) -> Used:
+        """Until so much of the processor was used."""
+        used, requests = self.now()
+        while time.process_time() < used + seconds:
+            await asyncio.sleep(LOOK)
+        return self.since((used, requests))
+
+    def since(self, before: tuple[float, int]) -> Used:
+        """The difference."""
+        now = self.now()
+        return Used(now[0] - before[0], now[1] - before[1])
+
+
+async def pair(meter: Meter, exporter: Exporter, *, first: bool) -> tuple[float, float]:
+    """Microseconds a request without and with, which may be `first`."""
+    without = None if first else await meter.slice()
+    await asyncio.sleep(SETTLE)
+    tracing.arm(Tracer(SAMPLE, exporter))
+    with_ = await meter.slice()
+    tracing.arm(None)
+    before = meter.now()
+    while exporter.waiting:
+        await asyncio.sleep(LOOK)
+    tail = meter.since(before)
+    if without is None:
+        await asyncio.sleep(SETTLE)
+        without = await meter.slice()
+    late = tail.seconds * 1e6 - tail.requests * without.each
+    return without.each, with_.each + late / max(1, with_.requests)
+
+
+async def requests(shop: TestApp) -> Mapping[str, list[bytes]]:
+    """What each case sends, a request for each connection."""
+    found = (await shop.get("/products?page=1&limit=3")).data["products"]
+    await shop.app.db.fetchval("UPDATE products.stock SET available = 100000000 RETURNING 1")
+    items = [{"productId": one["id"], "quantity": 2} for one in found]
+    people = [await sign_in(shop, new_phone()) for _ in range(CUSTOMERS)]
+    for one in people:
+        for item in items:
+            await shop.post("/cart/items", json=item, headers={"Authorization": f"Bearer {one.token}"})
+    body = {"items": items, "paymentMethod": "COD", "deliveryAddress": ADDRESS}
+    return {
+        "a cached read": [plain("GET", LIST) for _ in people],
+        "a cart": [plain("GET", CART, one.token) for one in people],
+        "an order": [plain("POST", "/api/v1/orders", one.token, body) for one in people],
+    }
+
+
+def plain(method: str, path: str, token: str = "", body: Mapping[str, object] | None = None) -> bytes:
+    """A request as it travels. Each time `KEY` in it is another one."""
+    content = b"" if body is None else dump_json(body)
+    lines = [f"{method} {path} HTTP/1.1", "Host: x"]
+    lines += [f"Authorization: Bearer {token}"] if token else []
+    if body is not None:
+        key = f"{secrets.token_hex(8)}-KEY"
+        lines += ["Content-Type: application/json", f"X-Idempotency-Key: {key}", f"Content-Length: {len(content)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+async def compared(pairs: int, folder: Path, embedded: Embedded, only: str) -> dict[str, list[tuple[float, float]]]:
+    """Each case, without and with traces in turn."""
+    servers = await embedded.start(folder / "servers")
+    env = {
+        "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "DATA_DIR": str(folder / "data"),
+        "VURKSHA_HTTP__ADDRESS_RATE": "10000000.0", "VURKSHA_HTTP__USER_RATE": "10000000.0",
+        "VURKSHA_LOG__REQUESTS": "false", "OPERATIONS_TOKEN": "t" * 32, "VURKSHA_OPERATIONS__PORT": "0",
+    }  # fmt: skip
+    found: dict[str, list[tuple[float, float]]] = {}
+    tracing_export.EVERY = OFTEN
+    with collector(free_port()) as url:
+        async with serving(None, env) as shop:
+            exporter = Exporter(TracingSettings(endpoint=url), {"service.name": "vurksha"})
+            exporter.start()
+            meter, port = Meter(shop), int(shop.url.rpartition(":")[2])
+            for case, sent in (await requests(shop)).items():
+                if only not in case:
+                    continue
+                with loaded(port, sent, folder):
+                    await asyncio.sleep(WARM)
+                    found[case] = [await pair(meter, exporter, first=bool(turn % 2)) for turn in range(pairs)]
+            await exporter.stop(5.0)
+            assert exporter.sent, "nothing was traced"
+    return found
+
+
+def told(case: str, pairs: list[tuple[float, float]]) -> tuple[float, str]:
+    """The median ratio, and the figures for people."""
+    ratios = sorted(with_ / without for without, with_ in pairs)
+    middle, around = len(ratios) / 2, 0.98 * len(ratios) ** 0.5  # the binomial range of a median
+    low, high = ratios[max(0, int(middle - around))], ratios[min(len(ratios) - 1, int(middle + around) + 1)]
+    took = f"{median(one for one, _ in pairs):.1f} -> {median(two for _, two in pairs):.1f} us"
+    share = f"{(median(ratios) - 1) * 100:+.2f} % ({(low - 1) * 100:+.2f} to {(high - 1) * 100:+.2f})"
+    return median(ratios), f"{case} {took}: {share}"
+
+
+def look() -> float:
+    """Microseconds of one look at whether traces are on."""
+    times = 1_000_000
+    return min(timeit.repeat("tracing.armed is not None", globals=globals(), number=times, repeat=5)) / times * 1e6
+
+
+async def main(pairs: int, only: str) -> int:
+    """Print the figures; 1 when it costs more than is allowed."""
+    folder = Path(tempfile.mkdtemp(prefix="vk-costing-", dir="/tmp"))
+    folder.chmod(0o711)
+    embedded = Embedded(durable=False)
+    try:
+        cases = [told(case, found) for case, found in (await compared(pairs, folder, embedded, only)).items()]
+    finally:
+        await embedded.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    figures = "; ".join(text for _, text in cases)
+    print(f"figures: off: {look():.3f} us for a look; {SAMPLE:.0%} sampled: {figures}; {pairs} pairs")  # noqa: T201  a program for people
+    return int(any(ratio > ALLOWED for ratio, _ in cases))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--only", default="", help="cases that hold this text")
+    asked = parser.parse_args()
+    raise SystemExit(uvloop.run(main(asked.pairs, asked.only)))
