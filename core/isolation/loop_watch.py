@@ -113,14 +113,14 @@ class LoopWatch:
         self._main, self._native = threading.get_ident(), threading.get_native_id()
         self._stop.clear()
         thread = threading.Thread(target=self._run, args=(loop,), name="loop watch", daemon=True)
-        thread.start()
-        try:
-            with self.sampler.sampling(loop):
+        with self.sampler.sampling(loop):
+            thread.start()  # it asks the sampler
+            try:
                 yield
-        finally:
-            self._stop.set()
-            while thread.is_alive():  # noqa: ASYNC110  it has no loop to tell, and ends at once
-                await asyncio.sleep(0.001)
+            finally:
+                self._stop.set()
+                while thread.is_alive():  # noqa: ASYNC110  it has no loop to tell, and ends at once
+                    await asyncio.sleep(0.001)
 
     # -- in the thread
 
@@ -128,18 +128,23 @@ class LoopWatch:
         stall = self._settings.stall
         last, ran = time.monotonic(), time.process_time()
         while not self._stop.wait(min(LOOK, stall)):
-            now, late = time.monotonic(), time.monotonic() - last > LATE * stall
-            block = self._pending
-            if block is None and (late or not waiting(self._frame())):
-                asked, ran = (last, ran) if late else (now, time.process_time())
-                self._pending = new = _Block(asked, ran)
-                loop.call_soon_threadsafe(self._answered, new)
-                block = new if late else None
-            if block is not None:
-                if late:
-                    block.void = time.process_time() - block.ran < BUSY * (now - block.asked)
-                self._look(block)
+            asked, late = time.monotonic(), time.monotonic() - last > LATE * stall
+            try:
+                self._once(loop, last if late else asked, ran if late else time.process_time(), late=late)
+            except Exception:  # else nobody would ever look again
+                log.exception("the loop could not be looked at")
             last, ran = time.monotonic(), time.process_time()
+
+    def _once(self, loop: asyncio.AbstractEventLoop, asked: float, ran: float, *, late: bool) -> None:
+        block = self._pending
+        if block is None and (late or not waiting(self._frame())):
+            self._pending = new = _Block(asked, ran)
+            loop.call_soon_threadsafe(self._answered, new)
+            block = new if late else None
+        if block is not None:
+            if late:
+                block.void = time.process_time() - block.ran < BUSY * (time.monotonic() - block.asked)
+            self._look(block)
 
     def _frame(self) -> FrameType | None:
         return beneath(sys._current_frames().get(self._main))  # noqa: SLF001  its documented name

@@ -12,7 +12,7 @@ PROOFS = [
     Proof(
         artefact="usage",
         claim="to know who holds the loop costs less than 2 % of a cached read",
-        tool="the app on uvloop under load, watch and sampler on and off in turn",
+        tool="the app on uvloop under load, watch and sampler on and off in turn, at ten times their pace",
         command=("python", "-m", "tests.rogues.holding"),
         cannot="the share on a machine of one's own: other work on these processors makes single pairs differ by 10 %",
         seconds=900,

@@ -57,9 +57,12 @@ async def test_code_that_never_lets_go_of_the_interpreter_is_named_too(packages:
         began, length = time.thread_time(), length + 1
         matching(length)
     async with LoopWatch(packages, guards).watching():
-        await asyncio.sleep(0.1)
-        matching(length)
-        await asyncio.sleep(0.2)
+        for _ in range(10):  # a process that gets next to no processor is taken for one that was stopped
+            await asyncio.sleep(0.1)
+            matching(length)
+            await asyncio.sleep(0.2)
+            if not guards.available("rogue"):
+                break
     assert "in matching" in reason(guards)
 
 
@@ -138,3 +141,24 @@ def test_a_block_keeps_few_stacks_and_is_the_kernels_when_nobody_had_most_of_it(
     assert block.worst() == ("kernel", "", ((code, 0),))
     block.void = True
     assert block.worst() is None
+
+
+async def test_a_look_that_fails_is_not_the_last(
+    packages: Packages, guards: Guards, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = LoopWatch(packages, guards)
+    async with watch.watching():
+        with monkeypatch.context() as patch:
+            patch.setattr(watch.sampler, "at_work", lambda _: 1 / 0)
+            sleeping(0.3)
+            await asyncio.sleep(0.1)
+        assert "the loop could not be looked at" in caplog.text
+        sleeping(0.3)
+        await until(lambda: len(watch.slow.worst(9)) > 0)
+
+
+def test_only_what_was_mostly_slept_is_sleep() -> None:
+    block = loop_watch._Block(0.0, 0.0)
+    for now, awake in ((1.0, 5.0), (2.0, 5.1), (3.0, 5.9), (4.0, None), (5.0, 6.0), (5.5, 6.0)):
+        block.measure(now, awake)
+    assert block.slept == pytest.approx(0.9 + 0.5)
