@@ -12,9 +12,11 @@ from pathlib import Path
 import attrs
 import pytest
 
+from core.backup.shelf import Shelf
 from core.store.embedded_process import Process
 from core.store.embedded_programs import Programs, service_account
 from tests.core.backup.conftest import Shop
+from tests.core.backup.test_shelf import NOW, labelled
 from tests.core.program import LONG, ROOT, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -31,29 +33,39 @@ def streaming(shop: Shop) -> Iterator["subprocess.Popen[bytes]"]:
         assert process.wait(LONG) == 0
 
 
-def test_a_shop_comes_back_as_it_was_at_a_moment(shop: Shop) -> None:
+@pytest.fixture(scope="module")
+def taken(shop: Shop) -> str:
+    """A base backup and the WAL since; a moment between something good and a mistake."""
     shop.ask("CREATE TABLE told (line text)")
     with streaming(shop):
         until(lambda: any(shop.shelf.spool.glob("*.partial")), "WAL to come")
         shop.ask("INSERT INTO told VALUES ('before the backup')")
-        taken = shop.program.call("backup", "take")
-        assert "encrypted" in taken.stdout, taken.stderr
-        assert shop.ask("SELECT subject FROM kernel.audit WHERE action = 'backup.take'") == only(shop)
+        done = shop.program.call("backup", "take")
+        assert "encrypted" in done.stdout, done.stderr
         shop.ask("INSERT INTO told VALUES ('before the mistake')")
         shop.ask("SELECT pg_switch_wal()")
-        moment = shop.ask("SELECT clock_timestamp()::text")
+        moment = str(shop.ask("SELECT clock_timestamp()::text"))
         time.sleep(0.1)
         shop.ask("TRUNCATE told")
         shop.ask("SELECT pg_switch_wal()")
         until(lambda: len(list(shop.shelf.wal.iterdir())) > 1, "whole segments to be sealed")
-    said = shop.program.call("backup", "status")
-    assert said.returncode == 0, said.stderr
-    assert "whole segments" in said.stdout
+    return moment
+
+
+def test_a_shop_comes_back_as_it_was_at_a_moment(shop: Shop, taken: str) -> None:
     target = shop.folder / "restored"
-    words = ("restore", "--to", str(target), "--identity", str(shop.key), "--at", str(moment))
+    words = ("restore", "--to", str(target), "--identity", str(shop.key), "--at", taken)
     done = shop.program.call(*words)
     assert "privacy reapply" in done.stdout, done.stderr
     assert restored(shop, target) == "before the backup, before the mistake"
+
+
+def test_what_there_is_is_shown_and_was_audited(shop: Shop, taken: str) -> None:
+    said = shop.program.call("backup", "status")
+    assert said.returncode == 0, said.stderr
+    assert "whole segments" in said.stdout
+    assert taken
+    assert shop.ask("SELECT subject FROM kernel.audit WHERE action = 'backup.take'") == only(shop)
 
 
 def only(shop: Shop) -> str:
@@ -88,6 +100,7 @@ def restored(shop: Shop, target: Path) -> str:
         asyncio.run(server.end())
 
 
+@pytest.mark.usefixtures("taken")
 def test_the_newest_backup_is_verified_and_one_that_was_touched_is_refused(shop: Shop) -> None:
     words = ("backup", "verify", "--identity", str(shop.key))
     assert "is whole" in shop.program.call(*words).stdout
@@ -100,6 +113,7 @@ def test_the_newest_backup_is_verified_and_one_that_was_touched_is_refused(shop:
     assert "age ended with 1" in done.stderr
 
 
+@pytest.mark.usefixtures("taken")
 def test_a_backup_says_nothing_to_who_lacks_the_key(shop: Shop) -> None:
     content = (shop.shelf.base(only(shop)) / "base.tar.gz.age").read_bytes()
     assert content.startswith(b"age-encryption.org/v1")
@@ -108,7 +122,9 @@ def test_a_backup_says_nothing_to_who_lacks_the_key(shop: Shop) -> None:
 
 def test_what_cannot_be_done_is_one_line(shop: Shop, tmp_path: Path) -> None:
     call, key = shop.program.call, str(shop.key)
-    assert "not empty" in call("restore", "--to", str(shop.shelf.wal), "--identity", key).stderr
+    labelled(Shelf(tmp_path / "made"), NOW, "0" * 24)
+    full = call("restore", "--to", str(tmp_path), "--identity", key, "--from", str(tmp_path / "made"))
+    assert "not empty" in full.stderr
     empty = call("restore", "--to", str(tmp_path / "x"), "--identity", key, "--from", str(tmp_path))
     assert "holds no base backup" in empty.stderr
     assert "is no time" in call("restore", "--to", str(tmp_path / "x"), "--identity", key, "--at", "noon").stderr
@@ -122,6 +138,7 @@ def test_what_cannot_be_done_is_one_line(shop: Shop, tmp_path: Path) -> None:
     assert "no base backup within 26 hours; no WAL has come" in fresh.stderr
 
 
+@pytest.mark.usefixtures("taken")
 def test_pruning_keeps_the_newest(shop: Shop) -> None:
     assert "0 base backups and" in shop.program.call("backup", "prune").stdout
     assert only(shop)

@@ -20,6 +20,7 @@ from tests.core.backup.conftest import Shop
 from tests.core.backup.test_shelf import NOW, labelled
 from tests.core.program import LONG
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 BEGAN = (datetime(2026, 1, 31, tzinfo=UTC), 18, "000000010000000000000001")
 ACTIVE = f"SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{SLOT}'"
 
@@ -32,8 +33,6 @@ async def eventually(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_a_slot_that_was_given_up_is_made_anew(shop: Shop, tmp_path: Path) -> None:
     shelf, told = Shelf(tmp_path / "b"), iter(range(1000))
 
