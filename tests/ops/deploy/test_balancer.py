@@ -2,7 +2,9 @@ import json
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from ops.deploying.kubectl import Kubectl, weights_patch
 from ops.deploying.kubernetes import standing_of
 from ops.deploying.model import DeployError
 from ops.deploying.target import Standing
+from tests.faults.processes import free_port
 
 KUBECTL = shutil.which("kubectl")
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
@@ -33,6 +36,26 @@ def test_the_configuration_is_one_that_haproxy_takes(tmp_path: Path) -> None:
     (tmp_path / "it.cfg").write_text(text)
     ended = subprocess.run([str(HAPROXY), "-c", "-f", tmp_path / "it.cfg"], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+def test_weights_outlive_a_restart() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="vk-", dir="/tmp"))  # short, for a socket
+    balancer = Balancer(socket=folder / "s", state=folder / "state")
+    servers = {"blue0": ("127.0.0.1:1", 256), "green0": ("127.0.0.1:2", 256)}
+    (folder / "it.cfg").write_text(balancer.config(f"127.0.0.1:{free_port()}", servers, ["blue0"]))
+    for wanted in ({"blue0": "256", "green0": "0"}, {"blue0": "0", "green0": "256"}):
+        with subprocess.Popen([str(HAPROXY), "-db", "-f", folder / "it.cfg"], stderr=subprocess.DEVNULL) as process:
+            try:
+                until = time.monotonic() + 20
+                while not (folder / "s").exists() or time.monotonic() > until:
+                    time.sleep(0.02)
+                assert {name: row["weight"] for name, row in balancer.rows().items()} == wanted
+                balancer.weigh({"blue0": 0, "green0": 256})
+            finally:
+                process.kill()
+        (folder / "s").unlink()
+    shutil.rmtree(folder)
 
 
 def test_weights_grow_before_they_shrink_and_are_kept(tmp_path: Path) -> None:

@@ -118,3 +118,16 @@ def test_nobody_comes_in_but_the_gateway_and_to_operations_but_prometheus(folder
     assert 5432 in {port["port"] for rule in for_all["egress"] for port in rule["ports"]}
     assert len(out) == 2
     assert not chosen(next(one for one in out if one is not for_all)["podSelector"]["matchLabels"], pods[1])
+
+
+@pytest.mark.parametrize("folder", ["overlays/production", "overlays/staging"])
+def test_prometheus_asks_every_replica_with_the_token_and_knows_its_colour(folder: str) -> None:
+    watched = of(folder, "PodMonitor")["spec"]
+    assert all(chosen(watched["selector"]["matchLabels"], labels(one)) for one in REPLICAS)
+    assert not chosen(watched["selector"]["matchLabels"], labels("migration/expand", "Job"))
+    assert watched["podTargetLabels"] == ["color"]
+    (way,) = watched["podMetricsEndpoints"]
+    assert way["port"] in {port["name"] for port in container("overlays/green")["ports"]}
+    key = way["authorization"]["credentials"]
+    brought = of(folder, "ExternalSecret", key["name"])["spec"]["data"]
+    assert key["key"] in {row["secretKey"] for row in brought}

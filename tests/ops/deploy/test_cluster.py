@@ -1,0 +1,141 @@
+"""The Kubernetes side of `ops/deploy`, by the real kubectl, against a stand-in of an API server."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from ops.deploying.cluster_book import ClusterBook
+from ops.deploying.kubectl import Kubectl
+from ops.deploying.kubernetes import KubernetesPlace, KubernetesTarget
+from ops.deploying.model import DeployError, Refused, Release
+from ops.deploying.rollout import Deploy
+from ops.deploying.target import Busy
+from ops.deploying.watching import Limits
+from tests.ops.deploy.api_server import Cluster, running
+from tests.ops.k8s.rendered import K8S, KUBECTL
+
+pytestmark = [
+    pytest.mark.ops,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed"),
+]
+ONE, TWO = (Release(artefact=f"registry.example/vurksha:{name}", name=name) for name in ("1.0.0", "1.1.0"))
+CONFIG = {
+    "apiVersion": "v1", "kind": "Config", "current-context": "here",
+    "contexts": [{"name": "here", "context": {"cluster": "here", "user": "nobody"}}],
+    "users": [{"name": "nobody", "user": {}}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cluster, str]]:
+    with running() as (cluster, url):
+        file = tmp_path / "kubeconfig"
+        file.write_text(json.dumps({**CONFIG, "clusters": [{"name": "here", "cluster": {"server": url}}]}))
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        yield cluster, url
+
+
+@pytest.fixture
+def cluster(address: tuple[Cluster, str]) -> Cluster:
+    return address[0]
+
+
+@pytest.fixture
+def target(address: tuple[Cluster, str]) -> KubernetesTarget:
+    assert urlsplit(address[1]).hostname == "127.0.0.1"
+    return KubernetesTarget(KubernetesPlace(folder=K8S, prometheus=address[1]))
+
+
+def deploy(target: KubernetesTarget) -> Deploy:
+    limits = Limits(shares=(5,), seconds=0.1, look=0.05, fewest=1)
+    run = Deploy(target, limits, lambda *_: None, print, start_seconds=5)
+    target.reached = _nowhere  # type: ignore[method-assign]  # no pod to forward to
+    return run
+
+
+@contextmanager
+def _nowhere(color: str) -> Iterator[Sequence[str]]:
+    yield ["http://127.0.0.1:1"]
+
+
+def weights(cluster: Cluster) -> dict[str, int]:
+    refs = cluster.objects["httproutes", "vurksha"]["spec"]["rules"][0]["backendRefs"]
+    return {ref["name"]: ref["weight"] for ref in refs}
+
+
+def test_a_whole_deploy(cluster: Cluster, target: KubernetesTarget) -> None:
+    with target.book.held():
+        deploy(target).apply(ONE)
+        assert ("httproutes", "vurksha") not in cluster.objects
+        deploy(target).switch()
+    assert weights(cluster) == {"vurksha-blue": 100, "vurksha-green": 0}
+    blue = cluster.objects["deployments", "vurksha-blue"]
+    assert blue["spec"]["replicas"] == 3
+    (box,) = blue["spec"]["template"]["spec"]["containers"]
+    assert box["image"] == ONE.artefact
+    assert blue["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] == "1.0.0"
+    assert ("jobs", "vurksha-expand-1-0-0") in cluster.objects
+    blue["spec"]["replicas"] = 5  # its autoscaler
+    with target.book.held():
+        assert "migrate: applied cart 0009_more" in deploy(target).plan(TWO)
+        deploy(target).apply(TWO)
+        assert cluster.objects["deployments", "vurksha-green"]["spec"]["replicas"] == 5
+        deploy(target).switch()
+        assert weights(cluster) == {"vurksha-blue": 0, "vurksha-green": 100}
+        deploy(target).retire()
+    assert cluster.objects["deployments", "vurksha-blue"]["spec"]["replicas"] == 0
+    deploy(target).rollback()
+    assert weights(cluster) == {"vurksha-blue": 100, "vurksha-green": 0}
+    assert cluster.objects["deployments", "vurksha-blue"]["spec"]["replicas"] == 5
+    print("figures: two releases and a rollback by kubectl 1.32")  # noqa: T201  read by the proofs
+
+
+def test_what_is_worse_goes_back(cluster: Cluster, target: KubernetesTarget) -> None:
+    deploy(target).apply(ONE)
+    deploy(target).switch()
+    deploy(target).apply(TWO)
+    run = deploy(target)
+    real, looks = target.totals, [0]
+
+    def growing(color: str) -> object:
+        looks[0] += 1
+        bad = 5.0 * looks[0] if color == "green" else 0.0
+        cluster.figures = {"5xx": bad, "bucket": 100.0 * looks[0], "requests_total": 100.0 * looks[0]}
+        return real(color)
+
+    target.totals = growing  # type: ignore[method-assign,assignment]  # time goes on
+    run.limits = Limits(shares=(5,), seconds=5, look=0.05, fewest=1)
+    with pytest.raises(Refused, match="requests failed"):
+        run.switch()
+    assert weights(cluster) == {"vurksha-blue": 100, "vurksha-green": 0}
+    assert cluster.objects["deployments", "vurksha-green"]["spec"]["replicas"] == 0
+
+
+def test_a_job_that_fails_is_told_and_nothing_is_started(cluster: Cluster, target: KubernetesTarget) -> None:
+    cluster.jobs_fail, cluster.said = True, "vurksha: not expand-only: cart 0009_less drops a column\n"
+    for _ in range(2):  # a failed job is no obstacle to the next run
+        with pytest.raises(Refused, match="not expand-only: cart 0009_less"):
+            deploy(target).apply(ONE)
+    assert ("deployments", "vurksha-blue") not in cluster.objects
+
+
+def test_one_deploy_at_a_time_and_a_killed_one_lets_go(cluster: Cluster) -> None:
+    one, other = (ClusterBook(Kubectl(namespace="vurksha")) for _ in range(2))
+    with one.held():
+        with pytest.raises(Busy, match="deploys right now"), other.held():
+            pass
+        lease = cluster.objects["leases", "vurksha-deploy"]
+        lease["spec"]["renewTime"] = "2026-01-01T00:00:00.000000Z"  # as one that was killed leaves it
+        with other.held():
+            assert lease is not cluster.objects["leases", "vurksha-deploy"]
+            one._lost.wait(15)
+            with pytest.raises(DeployError, match="another deploy took over"):
+                one.save(one.load())
+    with other.held():
+        pass
