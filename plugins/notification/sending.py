@@ -15,8 +15,8 @@ from core.errors import Problem
 from core.observe.tracing import continued
 from core.store.db import Db
 from core.types import UserId
-from plugins.notification.models import Claimed, wait_before_next
 from plugins.notification.counts import EXPIRED, FAILED, RETRIED, SENT, Counts
+from plugins.notification.models import Claimed, wait_before_next
 from plugins.notification.outgoing import Deliveries
 from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Template, Temporary
 from plugins.notification.templates import BUILT_IN, VARIABLES
@@ -52,13 +52,13 @@ class Courier:
         users: Users,
         pace: Pace,
         find: Callable[[str], Template | None] = BUILT_IN.get,
+        counts: Counts | None = None,
     ) -> None:
         """`find` answers the text of a name."""
-        counts: Counts | None = None,
         self.medium, self._channel, self._pace, self._find = medium, channel, pace, find
+        self._counts = counts or Counts()
         self._db, self._deliveries, self._users = db, Deliveries(db), users
         self._awake = asyncio.Event()
-        self._counts = counts or Counts()
         self._busy = asyncio.Lock()
 
     def poke(self) -> None:
@@ -118,18 +118,18 @@ class Courier:
         wait = wait_before_next(delivery.attempts, problem.retry_after) if isinstance(problem, Temporary) else None
         if wait is not None:
             await self._deliveries.waits(delivery.id, lease, wait, problem.reason)
+            outcome = RETRIED
         else:
             dead = isinstance(problem, Permanent) and problem.dead_address
             await self._deliveries.failed(delivery.id, lease, problem.reason, dead_device=dead)
+            outcome = EXPIRED if problem.reason == EXPIRED else FAILED
+        self._counts.sent.add(self.medium, outcome)
         log.warning(
             "%s delivery %s: %s said %s at attempt %d, %s",
             self.medium,
-            outcome = RETRIED
             delivery.id,
             problem.provider,
             problem.reason,
-            outcome = EXPIRED if problem.reason == EXPIRED else FAILED
-        self._counts.sent.add(self.medium, outcome)
             delivery.attempts,
             "given up" if wait is None else f"next in {wait:.0f} s",
         )
