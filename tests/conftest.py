@@ -25,6 +25,8 @@ MAY_BLOCK = (
     ("core/app.py", "document"),
     ("core/cli.py", "main"),
     ("core/configuration.py", "read"),
+    ("core/console/terminal.py", "_prompt"),
+    ("core/console/terminal.py", "_typed"),
     ("core/configuration.py", "build"),
     ("core/http/docs/__init__.py", "page"),
     ("core/store/schema.py", "read"),

@@ -95,13 +95,14 @@ async def attached(opened: Opened) -> AsyncIterator[tuple[Wire, dict[str, Any]]]
             "run this as the account that the replica runs as" if isinstance(error, PermissionError) else error.strerror
         )
         raise NoConsole(f"{opened.socket} cannot be used: {why}") from None
-    wire = Wire(reader, writer)
-    said = await wire.greeted(opened.key)
-    listening = asyncio.create_task(wire.listen())
+    wire, listening = Wire(reader, writer), None
     try:
+        said = await wire.greeted(opened.key)
+        listening = asyncio.create_task(wire.listen())
         yield wire, said
     finally:
-        listening.cancel()
+        if listening is not None:
+            listening.cancel()
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()

@@ -134,24 +134,14 @@ async def test_no_secret_is_told(talk: Talk) -> None:
         assert secret.reveal() not in said
 
 
-async def test_a_command_can_be_stopped(talk: Talk) -> None:
-    release = asyncio.Event()
-
-    async def stuck() -> None:
-        await release.wait()
-
-    talk.probe.app.figures.queues.look = stuck  # type: ignore[method-assign]  a question that is never answered
-    talk.probe.app.db.fetchrow = lambda *_: release.wait()  # type: ignore[assignment,method-assign]  as above
-    try:
+async def test_a_command_can_be_stopped(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(talk.probe.app.db, "fetchrow", lambda *_: never.wait())
         talk.send(run="outbox stats")
         await asyncio.sleep(0.2)
         talk.send(stop=True)
-        answer = await talk.heard()
-        assert answer["failed"]
-        assert answer["out"].endswith("stopped\n")
-    finally:
-        del talk.probe.app.db.fetchrow
-        del talk.probe.app.figures.queues.look
+        assert await talk.heard() == {"out": "stopped\n", "failed": True}
     assert "waiting" in await talk.says("outbox stats")
 
 
