@@ -54,14 +54,6 @@ class Packages:
             )
         return self._known[file]
 
-    def of_frame(self, frame: FrameType | None) -> Place | None:
-        """The innermost line of a stack that is a plugin's."""
-        while frame is not None:
-            if (plugin := self.of_file(frame.f_code.co_filename)) is not None:
-                return Place.at(plugin, frame)
-            frame = frame.f_back
-        return None
-
     def of_task(self, task: "Task[Any]") -> Place | None:
         """The line at which a plugin's own task waits. A request or delivery that merely calls it is the kernel's."""
         for code, line in _awaited(task.get_coro()):

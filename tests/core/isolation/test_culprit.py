@@ -1,9 +1,13 @@
 import asyncio
 import importlib
+import selectors
+import sys
+from asyncio import runners
 from pathlib import Path
 
 import pytest
 
+from core.isolation import culprit
 from core.isolation.culprit import Packages, home
 from core.tasks import Tasks
 from tests.core.isolation.rogue import plugin
@@ -51,5 +55,13 @@ async def test_a_task_is_a_plugins_when_its_own_coroutine_is(packages: Packages)
     assert await tasks.stop(1) == []
 
 
-async def test_a_stack_without_a_plugin_has_no_place(packages: Packages) -> None:
-    assert packages.of_frame(None) is None
+def test_a_loop_that_waits_is_told_from_one_at_work() -> None:
+    assert culprit.waiting(None)
+    assert not culprit.waiting(sys._getframe())
+
+
+@pytest.mark.parametrize(("file", "waits"), [(runners.__file__, True), (selectors.__file__, False)])
+def test_under_uvloop_it_waits_where_it_was_started(file: str, waits: bool) -> None:
+    names: dict[str, object] = {"look": lambda: culprit.waiting(sys._getframe(1))}
+    exec(compile("waits = look()", file, "exec"), names)  # noqa: S102  a frame of that file
+    assert names["waits"] is waits
