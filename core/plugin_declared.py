@@ -61,7 +61,7 @@ def mistakes(declared: Declared, schemas: Mapping[str, str]) -> list[str]:
     if wrong:
         return wrong  # what is not of its kind cannot be asked further
     found = [*_ports(declared), *_routes(declared), *_events(declared), *_jobs(declared), *_checks(declared)]
-    found += [*_metrics(declared, schemas), *_tables(declared)]
+    found += [*_permissions(declared), *_metrics(declared, schemas), *_tables(declared)]
     return [*found, *_migrations(declared, schemas)]
 
 
@@ -87,6 +87,15 @@ def _kinds(declared: Declared) -> Iterator[str]:
     for route in declared.all("routes"):
         if isinstance(route, Route) and not isinstance(route.policy, Policy):
             yield f"{route.method} {route.path} has no policy"
+
+
+def _permissions(declared: Declared) -> Iterator[str]:
+    own = f"{declared.manifest.name}."
+    routes = [one for one in declared.all("routes") if isinstance(one, Route)]
+    asked = {one.policy.permission for one in routes if one.policy.permission is not None}
+    named = Counter(permission.name for permission in asked)
+    yield from (f"the permission {name} must begin with {own}" for name in named if not name.startswith(own))
+    yield from (f"has two permissions named {name}" for name, times in named.items() if times > 1)
 
 
 def _doors(declared: Declared) -> Iterable[Any]:

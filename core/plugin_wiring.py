@@ -29,6 +29,7 @@ from core.isolation.watches import Watches
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
 from core.observe.progress import Progress
+from core.permissions import Granted
 from core.plugin_lifespan import Lifespan, told_when_late
 from core.plugin_rules import ADMIN
 from core.plugins import NOBODY, Plugins, manifest_of
@@ -68,12 +69,11 @@ class Wiring:
         loaded = {manifest_of(plugin).name: plugin for plugin in plugins.all}
         self.watches = Watches(loaded, kernel.db, kernel.guards)
         self._prefix, self._absent = "", NOBODY
+        self._granted = Granted(kernel.settings.permissions.roles)
 
     def kernel_of(self, manifest: Manifest) -> Kernel:
         """What one plugin sees: tasks of its own, and of the database's connections a few, if it is optional."""
-        tasks = self.tasks[manifest.name] = Tasks(
-            lambda what: self._given_up(manifest, what), owner=manifest.name
-        )
+        tasks = self.tasks[manifest.name] = Tasks(lambda what: self._given_up(manifest, what), owner=manifest.name)
         db = self._kernel.db if manifest.required else self.watches.view(manifest.name)
         return attrs.evolve(self._kernel, tasks=tasks, db=db)
 
@@ -104,7 +104,9 @@ class Wiring:
         for manifest, _ in self._plugins.ask("routes"):
             for method, path, served in compiled[manifest.name]:
                 table.add(method, path, served)
-        return table, [one for one in self._plugins.declared("routes") if isinstance(one, Route)]
+        routes = [one for one in self._plugins.declared("routes") if isinstance(one, Route)]
+        self._granted.check(routes, (manifest.name for manifest in self._plugins.manifests))
+        return table, [self._granted.applied(one) for one in routes]
 
     def _compiled(
         self, manifest: Manifest, declared: Iterable[Route | Files], prefix: str, pieces: Pieces
@@ -115,8 +117,9 @@ class Wiring:
                 for path, file in files(one, pieces.clockwork, pieces.log, pieces.meter.route(manifest.name, name)):
                     yield "GET", path, self._aside(manifest, file, name, pieces)
             else:
-                name = f"{one.method} {prefix}{one.path}"
-                route = one if manifest.required else attrs.evolve(one, handler=self._watched(one, name, manifest.name))
+                name, route = f"{one.method} {prefix}{one.path}", self._granted.applied(one)
+                if not manifest.required:
+                    route = attrs.evolve(route, handler=self._watched(one, name, manifest.name))
                 endpoint = Endpoint(route, pieces, name, manifest.name)
                 yield one.method, prefix + one.path, self._aside(manifest, endpoint, name, pieces)
 

@@ -6,7 +6,7 @@ PYTEST = ("python", "-m", "pytest", "-q", "-n", "0", "--no-cov")
 PROOFS = [
     Proof(
         artefact="metrics",
-        claim="every metric of the catalogue is told as declared by a real app; a database that hangs holds no scrape up",
+        claim="every metric of the catalogue is told as declared by a real app; a hanging database holds up no scrape",
         tool="pytest, PostgreSQL, Redis, the parsers of prometheus_client",
         command=(*PYTEST, "tests/core/observe/test_metrics.py"),
         cannot="a scraper of the newest Prometheus: its own parser is not here, the one of 2.42 is (see alerts)",

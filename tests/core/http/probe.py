@@ -12,7 +12,7 @@ import attrs
 import click
 
 from core import tasks
-from core.auth import SESSIONS, Principal, Role
+from core.auth import SESSIONS, Role
 from core.errors import RATE_LIMITED, SESSION_EXPIRED, Problem
 from core.events import relay
 from core.events.model import EventMeta
@@ -21,7 +21,6 @@ from core.hookspecs import hookimpl
 from core.http.fields import ManyOf, Text, Whole
 from core.http.health import HealthCheck
 from core.http.routing import (
-    ADMIN,
     LIVE_USER,
     PUBLIC,
     USER,
@@ -30,6 +29,7 @@ from core.http.routing import (
     Encoded,
     Files,
     Pagination,
+    Permission,
     Repeat,
     Reply,
     Route,
@@ -37,13 +37,17 @@ from core.http.routing import (
 from core.jobs import Job
 from core.kernel import Kernel, Manifest, Seed
 from core.observe.counts import Count
+from core.permissions import needs
 from core.privacy.model import PersonalData
 from core.services import Provided
-from core.store.db import Db, Tx
+from core.store.db import Tx
 from core.types import UserId
 from tests.core.events.samples import ParcelArrived
+from tests.core.http.probe_gate import Gate
 from tests.core.http.probe_personal import rows_by_name
 from tests.core.http.probe_raw import RAW, Said
+
+RULE = Permission("probe.rule", "see what only rulers see", frozenset({Role.ADMIN}))
 
 
 @attrs.frozen(kw_only=True)
@@ -70,27 +74,6 @@ class Search:
     page: Annotated[int, Whole(1, 1000)] = 1
     limit: Annotated[int, Whole(1, 100)] = 20
     organic: bool | None = None
-
-
-class Gate:
-    """Sessions that tests end by hand."""
-
-    def __init__(self) -> None:
-        self.ended: set[UUID] = set()
-        self.role = Role.CUSTOMER
-        self.is_live = True
-        """What the database says; `ended` is what memory says."""
-
-    async def require(self, source: Tx | Db, principal: Principal) -> Role:
-        """As stored."""
-        assert await source.fetchval("SELECT true")
-        if principal.session_id in self.ended or not self.is_live:
-            raise Problem(SESSION_EXPIRED)
-        return self.role
-
-    def revoked(self, session_id: UUID) -> bool:
-        """From memory."""
-        return session_id in self.ended
 
 
 SEED = """
@@ -132,7 +115,7 @@ class ProbePlugin:
         self.asked.append("provides")
         self.db, self.settings = kernel.db, kernel.section(ProbeSettings)
         if self.settings.hopeless:
-            relay.Relay.step = None  # type: ignore[assignment,method-assign]  this process is only there to fail
+            relay.Relay.step = None  # type: ignore[assignment,method-assign]  # only here to fail
             tasks.LONGEST_PAUSE = 0.001
         return [Provided(SESSIONS, self.gate)]
 
@@ -162,7 +145,7 @@ class ProbePlugin:
             route("POST", "/probe/live", self.live, LIVE_USER, repeat=Repeat.NATURAL),
             route("GET", "/probe/live", self.mine, LIVE_USER),
             route("GET", "/probe/mine", self.mine, USER),
-            route("GET", "/probe/admin", self.mine, ADMIN),
+            route("GET", "/probe/admin", self.mine, needs(RULE)),
             route("GET", "/probe/boom", self.boom),
             route("GET", "/probe/slow", self.slow, deadline=0.2),
             route("POST", "/probe/slow", self.slow, deadline=20, repeat=Repeat.NATURAL),
