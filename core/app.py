@@ -35,6 +35,7 @@ from core.observe.metrics import Metrics
 from core.observe.tracing_export import Traces
 from core.observe.usage import Usage
 from core.operations.listener import Operations
+from core.operations.page.serving import StatusPage
 from core.plugin_finding import Found
 from core.plugin_wiring import Wiring
 from core.plugins import NOBODY, Plugins
@@ -102,6 +103,7 @@ class App:
         self.entry = Entry(table, pieces, cors, settings.http.trusted_proxies, self.wiring.absent)
         self.figures = Figures(self)
         Metrics(self.figures, self.meter).offer(self.operations)
+        self.page = StatusPage(self)
         self.console = Console(self)
         self._lifecycle = self._steps()
         self._server: HttpServer | None = None
@@ -143,6 +145,7 @@ class App:
         steps.add("console", self.console.serving)
         steps.add("clockwork", self._ticking)
         steps.add("presence", lambda: self.presence.opened(Tasks(lambda _: self.hopeless.set())))
+        steps.add("status page", self.page.beating)
         steps.add("redis", self._redis)
         steps.add("postgres", self._postgres)
         steps.add("console's end", self.console.leaving)
