@@ -146,17 +146,23 @@ class Console:
 
     def _opened(self, visit: Visit, loop: asyncio.AbstractEventLoop) -> _Place:
         """In a thread, for it imports much: the socket and the console's own thread behind it."""
+        try:
+            place = visit.place = _Place.made()
+            self._begin(visit, place, loop)
+        except BaseException:
+            self.visit = None
+            if visit.place is not None:
+                visit.place.gone()
+            raise
+        return place
+
+    def _begin(self, visit: Visit, place: _Place, loop: asyncio.AbstractEventLoop) -> None:
         from core.console.commands import program  # noqa: PLC0415  aiomonitor takes a second and 14 MB
         from core.console.desk import Desk  # noqa: PLC0415  as above
         from core.console.monitor import ConsoleMonitor  # noqa: PLC0415  as above
         from core.console.session import Session  # noqa: PLC0415  as above
         from core.console.shell import Shell  # noqa: PLC0415  as above
 
-        try:
-            place = visit.place = _Place.made()
-        except OSError:
-            self.visit = None
-            raise
         main = threading.main_thread().ident or 0
         monitor = ConsoleMonitor(loop, main, lambda why: self._tasks.spawn("console", self._close(visit, why)))
         shell = Shell(loop, visit.by, lambda shell: program(Desk(self, monitor, shell, visit)))
@@ -165,7 +171,6 @@ class Console:
         monitor.session = Session(place.listening, place.key, life, shell, hello, place.gone)
         monitor.start()
         visit.monitor = monitor
-        return place
 
     def _greeting(self, visit: Visit) -> str:
         until = visit.since + self.life

@@ -199,6 +199,16 @@ async def test_no_folder_for_a_socket_is_told(probe: Probe, monkeypatch: pytest.
     assert probe.app.console.visit is None
 
 
+async def test_a_console_that_cannot_begin_leaves_the_way_free(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("core.console.monitor.ConsoleMonitor.start", lambda _: 1 / 0)
+        with pytest.raises(NoConsole, match="500"):
+            await ask(probe)
+        assert probe.app.console.visit is None
+    async with talking(probe) as talk:
+        assert await talk.says("help")
+
+
 async def test_nobody_there_and_somebody_else_are_told(probe: Probe) -> None:
     token = Secret("t" * 40)
     with pytest.raises(NoConsole, match="no replica answers"):

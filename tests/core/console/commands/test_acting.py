@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from core.audit import Acting
+from core.auth import Role
 from core.isolation import states
+from core.session_book import SESSION_BOOK, OpenSession, Whose
 from core.types import utc_now, uuid7
 from tests.core.console.conftest import WHO, WHY, Talk, noted, serving, talking
 from tests.core.harness import NewSettings
@@ -100,6 +104,42 @@ async def test_dead_letters_are_listed_shown_masked_and_replayed(talk: Talk) -> 
 
 async def test_sessions_without_one_who_tells(talk: Talk) -> None:
     assert "no plugin tells of sessions here" in await talk.complains("sessions 9876543210")
+
+
+class Book:
+    """An account with a session that goes on, and one that is over."""
+
+    def __init__(self, user: UUID, *, active: bool) -> None:
+        self._user, self._active = user, active
+
+    async def sessions_of(self, user: str) -> Whose | None:
+        if user == "nobody":
+            return None
+        now, ids = utc_now(), (uuid7(), uuid7())
+        listed = [
+            OpenSession(
+                id=one, device=device, began=now - timedelta(days=2), used=now, until=now + timedelta(days=days)
+            )
+            for one, device, days in zip(ids, ("android", ""), (7, -1), strict=True)
+        ]
+        return Whose(user_id=UUID(user), role=Role.ADMIN, active=self._active, sessions=listed if self._active else [])
+
+
+async def test_sessions_of_a_user_are_told_and_that_somebody_looked(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = uuid7()
+    monkeypatch.setitem(talk.probe.app.kernel.services._known, SESSION_BOOK, Book(user, active=True))
+    said = await talk.says(f"sessions {user}")
+    assert said.startswith(f"account {user}, ADMIN\n")
+    assert [row.split()[1:] for row in said.splitlines()[2:]] == [
+        ["android", "2d", "ago", "0s", "ago", "6d"], ["-", "2d", "ago", "0s", "ago", "over"],
+    ]  # fmt: skip
+    assert (await noted(talk.probe, 1))[0] == (BY, "sessions.look", f"account:{user}", {"reason": WHY, "open": 2})
+    assert "nobody has that id or phone" in await talk.complains("sessions nobody")
+    assert "say a user's id, or a phone" in await talk.complains("sessions what")
+    monkeypatch.setitem(talk.probe.app.kernel.services._known, SESSION_BOOK, Book(user, active=False))
+    assert f"account {user}, ADMIN, closed\nno open session\n" == await talk.says(f"sessions {user}")
 
 
 async def test_an_act_waits_for_the_audit_log(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
