@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
@@ -133,8 +134,12 @@ async def main(template: str, target: Path, admin: str) -> None:
     )
     db = Db(pool, acquire=CONNECT)
     await pool.open()
+    following = asyncio.create_task(Follower(KeyRing(db, tokens), tokens, template, target, admin).run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, following.cancel)  # nobody does it for process 1
     try:
-        await Follower(KeyRing(db, tokens), tokens, template, target, admin).run()
+        await following
+    except asyncio.CancelledError:
+        log.info("asked to end")
     finally:
         await pool.close()
 

@@ -27,8 +27,10 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
+[network]
+network_backend = "netavark"
 """
-"""Without systemd, and in a container that may not raise its limits."""
+"""Without systemd, and where limits may not be raised. The older network knows no names across two networks."""
 DEBIAN = "ca-certificates,python3,python3-venv,python3-pip"
 LOCKED_DOWN = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=300m")
 """How the shop's container runs everywhere. Memory: compose and Kubernetes say the same."""
