@@ -86,6 +86,7 @@ async def test_a_release_that_does_not_start_gets_no_traffic(stage: Stage) -> No
     assert "gets no traffic: ready" in ended.said
     assert await stage.share(stage.live) == 1
     assert buying.failures == []
+    figures(f"refused after {ended.seconds:.1f} s; {buying.answered} requests meanwhile, 0 failed")
 
 
 async def test_a_release_that_fails_orders_gets_no_traffic_where_the_smoke_test_may_order(stage: Stage) -> None:
@@ -96,6 +97,7 @@ async def test_a_release_that_fails_orders_gets_no_traffic_where_the_smoke_test_
     assert "gets no traffic: smoke: an order at another price: POST /api/v1/orders answered 500" in ended.said
     assert await stage.share(stage.live) == 1
     assert buying.failures == []
+    figures(f"refused after {ended.seconds:.1f} s; {buying.answered} requests meanwhile, 0 failed")
 
 
 @pytest.mark.parametrize(("change", "why"), [(FAILS, "requests failed"), (SLOW, "p99 is")], ids=["fails", "slow"])
