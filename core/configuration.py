@@ -53,6 +53,8 @@ class Source:
     sections: dict[str, dict[str, Any]]
     required: tuple[str, ...] = ()
     """Plugins without which nothing starts, also when they cannot even be imported and so say nothing themselves."""
+    origins: Mapping[str, str] = attrs.field(factory=dict)
+    """As in Settings."""
 
     def given(self, section: str, key: str) -> bool:
         """Whether somebody set it, directly or by a file."""
@@ -79,12 +81,15 @@ def read(env: Mapping[str, str], *, root: bool = False) -> Source:
     if environment not in ENVIRONMENTS:
         raise BadSettings([f"VURKSHA_ENV is {environment!r}, not one of {', '.join(ENVIRONMENTS)}"])
     sections: dict[str, dict[str, Any]] = {}
+    origins = {"environment": "VURKSHA_ENV"} if "VURKSHA_ENV" in env else {}
     lists: dict[str, list[str]] = {key: [] for key in LISTS}
     for name in ("base", environment):
         content = _toml(config_dir(env) / f"{name}.toml")
         lists |= {key: content.pop(key) for key in LISTS if key in content}
         for section, values in content.items():
             sections.setdefault(section, {}).update(values)
+            origins |= dict.fromkeys((f"{section}.{key.removesuffix('_file')}" for key in values), f"{name}.toml")
+    origins["plugins"] = PLUGINS if env.get(PLUGINS) else "config/*.toml"
     plugins = _listed(env.get(PLUGINS, "")) or [*lists["plugins"], *lists["more_plugins"]]
     if environment == "production" and ALL in plugins:
         raise BadSettings([f"plugins: {ALL!r} loads whatever is installed; in production name each"])
@@ -92,21 +97,9 @@ def read(env: Mapping[str, str], *, root: bool = False) -> Source:
         place = _place(name)
         if place:
             sections.setdefault(place[0], {})[place[1]] = value
+            origins[f"{place[0]}.{place[1].removesuffix('_file')}"] = name
     folder = default_data_dir(env, root=root)
-    return Source(environment, folder, tuple(plugins), sections, tuple(lists["required_plugins"]))
-
-
-def origins(env: Mapping[str, str], environment: str) -> Mapping[tuple[str, str], str]:
-    """Which file or variable each setting that somebody gave comes from, by section and key, as they are now."""
-    found: dict[tuple[str, str], str] = {}
-    for name in ("base", environment):
-        for section, values in _toml(config_dir(env) / f"{name}.toml").items():
-            if isinstance(values, dict):
-                found |= dict.fromkeys(((section, key) for key in values), f"{name}.toml")
-    for name in env:
-        if place := _place(name):
-            found[place[0], place[1].removesuffix("_file")] = name
-    return found
+    return Source(environment, folder, tuple(plugins), sections, tuple(lists["required_plugins"]), origins)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -153,6 +146,7 @@ def build(source: Source, plugin_sections: Mapping[str, type], absent: Collectio
         data_dir=source.data_dir,
         plugins=source.plugins,
         sections={name: built[name] for name in plugin_sections},
+        origins=source.origins,
         **{name: built[name] for name in KERNEL_SECTIONS},  # type: ignore[arg-type]  # built by name
     )
 

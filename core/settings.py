@@ -247,6 +247,8 @@ class Settings:
     tracing: TracingSettings
     faults: FaultSettings
     sections: Mapping[str, object]
+    origins: Mapping[str, str] = attrs.field(factory=dict)
+    """The file or variable that each setting which somebody gave came from, by its name, such as `http.port`."""
 
     @property
     def development(self) -> bool:

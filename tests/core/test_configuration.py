@@ -50,6 +50,19 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert (shop(changed).fee_paise, shop(changed).open, shop(changed).areas) == (6_000, True, ["north", "south"])
 
 
+def test_of_each_setting_it_is_known_where_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "pepper").write_text(GOOD)
+    origins = build(tmp_path, VURKSHA_SHOP__PEPPER_FILE=str(tmp_path / "pepper"), PORT="9").origins
+    assert origins == {
+        "environment": "VURKSHA_ENV",
+        "plugins": "config/*.toml",
+        "shop.fee_paise": "base.toml",
+        "shop.open": "test.toml",
+        "shop.pepper": "VURKSHA_SHOP__PEPPER_FILE",
+        "http.port": "PORT",
+    }
+
+
 def test_the_environment_may_name_other_plugins(tmp_path: Path) -> None:
     assert build(tmp_path).plugins == ("shop",)
     assert build(tmp_path, VURKSHA_PLUGINS=" shop, notes ,").plugins == ("shop", "notes")

@@ -1,16 +1,14 @@
 """`flags`: what is switched on, and by what."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from core import configuration
 from core.commands.shared import table
 from core.console.desk import Desk
-from core.settings import KERNEL_SECTIONS, BadSettings, Secret
+from core.settings import KERNEL_SECTIONS, Secret
 
 if TYPE_CHECKING:
     from core.app import App
@@ -29,29 +27,23 @@ def flags_command(desk: Desk) -> click.Command:
 
         Settings that are off until somebody sets them, optional plugins, and what plugins contribute to each other.
         """
-        try:
-            came = configuration.origins(os.environ, desk.app.settings.environment)
-        except BadSettings as error:
-            raise click.ClickException(str(error)) from None
-        rows = [*_settings(desk.app, came), *desk.see(lambda app: [*_plugins(app), *_points(app)])]
+        rows = desk.see(lambda app: [*_settings(app), *_plugins(app), *_points(app)])
         click.echo(table(TITLES, [row for row in rows if everything or row[1] != "off"]))
 
     return flags
 
 
-def _settings(app: "App", came: Mapping[tuple[str, str], str]) -> Iterator[tuple[object, ...]]:
+def _settings(app: "App") -> Iterator[tuple[object, ...]]:
     """Those that are off until somebody sets them, and yes or no."""
-    yield "environment", app.settings.environment, "VURKSHA_ENV" if "VURKSHA_ENV" in os.environ else CODE
+    came = app.settings.origins
+    yield "environment", app.settings.environment, came.get("environment", CODE)
     for name in (*KERNEL_SECTIONS, *app.settings.sections):
         section: Any = app.settings.sections.get(name) or getattr(app.settings, name)
         for field in attrs.fields(type(section)):
             value = getattr(section, field.name)
             if _is_switch(field, value):
-                yield (
-                    f"{name}.{field.name}",
-                    _told(value),
-                    came.get((name, field.name), MADE if value and not field.default else CODE),
-                )
+                otherwise = MADE if value and not field.default else CODE
+                yield f"{name}.{field.name}", _told(value), came.get(f"{name}.{field.name}", otherwise)
 
 
 def _is_switch(field: "attrs.Attribute[Any]", value: object) -> bool:
@@ -69,7 +61,7 @@ def _told(value: Any) -> str:
 
 
 def _plugins(app: "App") -> Iterator[tuple[object, ...]]:
-    guards, by = app.kernel.guards, configuration.PLUGINS if configuration.PLUGINS in os.environ else "config/*.toml"
+    guards, by = app.kernel.guards, app.settings.origins.get("plugins", CODE)
     for name in sorted(guards.optional):
         aside = guards.aside.get(name)
         yield f"plugin {name}", aside.state if aside else "on", aside.by if aside else by
