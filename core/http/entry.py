@@ -264,7 +264,7 @@ class Entry:
 
     def _traceparent(self, peer: str, headers: Mapping[str, str]) -> str | None:
         """A trusted proxy's: anybody else could have every request of theirs traced."""
-        given = headers.get(TRACEPARENT)
+        given = headers.get(TRACEPARENT) if self._trusted else None
         return given if given is not None and self._trusts(peer) else None
 
     def _trusts(self, address: str) -> bool:

@@ -16,6 +16,7 @@ import orjson
 
 from core import context
 from core.errors import INTERNAL
+from core.observe import tracing
 from core.observe.meter import Tally
 from core.observe.progress import Progress, stack_of
 from core.observe.redaction import tellable
@@ -133,6 +134,8 @@ class JsonLines(logging.Handler):
             "logger": record.name,
             "request_id": (because := context.cause.get()).request_id or because.correlation_id,
         }
+        if tracing.armed is not None and (trace := tracing.trace_id()):
+            fields["trace_id"] = trace
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
             fields["stack"] = stack_of(record.exc_info[2])

@@ -31,7 +31,7 @@ MOST = 8_192
 """Spans that wait at most."""
 BATCH = 512
 """Spans in a request at most."""
-EVERY = 0.5
+EVERY = 1.0
 """Seconds between requests; after one that failed twice as long each time, up to `LONGEST_PAUSE`."""
 LONGEST_PAUSE = 30.0
 SLICE, REST = 32, 0.0005
@@ -142,11 +142,11 @@ class Exporter:
         try:
             await self._end(budget)
         finally:
-            self._line.cut()  # a collector that hangs: the thread ends by this
             if waiting := len(self._queue):
                 self.lost += waiting
                 self._queue.clear()
                 log.warning("%d spans were not sent in time", waiting)
+            self._line.cut()  # a collector that hangs: the thread ends by this
 
     async def _end(self, budget: float) -> None:
         until = time.monotonic() + budget

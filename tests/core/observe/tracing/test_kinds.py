@@ -1,10 +1,13 @@
 """The kernel's own spans on real stores, and what they leave out."""
 
 import asyncio
+import io
+import logging
 from collections.abc import Iterator
 from typing import LiteralString
 from uuid import UUID
 
+import orjson
 import pytest
 
 from core.errors import Problem
@@ -12,6 +15,7 @@ from core.events.amqp.message import decode, encode
 from core.events.outbox import OutboxRow
 from core.events.record import encode as recorded
 from core.observe import tracing, tracing_kinds
+from core.observe.logging import JsonLines, RequestLog
 from core.observe.tracing import Span, Tracer
 from core.store.db import Db
 from core.store.redis import Redis
@@ -174,3 +178,15 @@ def test_a_message_without_a_good_header_keeps_what_the_event_says(header: objec
     message = encode(row(f'{{"correlationId":"c","traceparent":"{SAMPLED}"}}'))
     assert "traceparent" not in message.headers
     assert f'"traceparent":"{SAMPLED}"' in decode(message.body, {**message.headers, "traceparent": header}).metadata
+
+
+def test_a_line_of_the_log_names_the_trace_in_which_it_was_written(kept: Kept) -> None:
+    out = io.StringIO()
+    lines = RequestLog(out)
+    record = logging.LogRecord("core.x", logging.WARNING, __file__, 1, "something", (), None)
+    with request() as around:
+        JsonLines(lines).emit(record)
+    JsonLines(lines).emit(record)
+    first, second = (orjson.loads(line) for line in out.getvalue().splitlines())
+    assert first["trace_id"] == f"{around.trace:032x}"
+    assert "trace_id" not in second
