@@ -8,6 +8,7 @@ And what one look costs where traces are off.
 
 import argparse
 import asyncio
+import gc
 import secrets
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from core.convert import dump_json
 from core.observe import tracing
 from core.observe.tracing import Tracer
 from core.observe.tracing_export import Exporter
+from core.serve import COLLECT
 from core.settings import TracingSettings
 from core.store.embedded import Embedded
 from core.testing import TestApp
@@ -142,6 +144,9 @@ async def compared(pairs: int, folder: Path, embedded: Embedded, only: str) -> d
         async with serving(None, env) as shop:
             exporter = Exporter(TracingSettings(endpoint=url), {"service.name": "vurksha"})
             exporter.start()
+            gc.set_threshold(*COLLECT)  # as `vurksha serve` does
+            gc.collect()
+            gc.freeze()
             meter, port = Meter(shop), int(shop.url.rpartition(":")[2])
             for case, sent in (await requests(shop)).items():
                 if only not in case:
