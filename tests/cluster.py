@@ -1,4 +1,4 @@
-"""Three real replicas behind HAProxy. `tests.load` asks them over and over and counts what failed.
+"""Three real replicas behind HAProxy. `tests.asking` asks them over and over and counts what failed.
 
 replicas = Replicas(folder, database_url, redis_url)
 await replicas.call("migrate")
