@@ -45,7 +45,7 @@ def environment() -> dict[str, str]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     config = FOLDER / "containers.conf"
     config.write_text(CONFIG)
-    return {**os.environ, "STORAGE_DRIVER": "overlay", "CONTAINERS_CONF": str(config)}
+    return {**os.environ, "STORAGE_DRIVER": "overlay", "CONTAINERS_CONF": str(config), "ENGINE": "podman"}
 
 
 def call(*command: str | Path, seconds: float = 60, cwd: Path = ROOT) -> str:
