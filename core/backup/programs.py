@@ -43,10 +43,9 @@ class Source:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For the programs: the password is nowhere else."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "VURKSHA_"))}
-        env = {key: value for key, value in env.items() if not key.endswith(("_URL", "_SECRET", "_TOKEN"))}
-        return {**env, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PGPASSWORD": self.secret.reveal(), "PGCONNECT_TIMEOUT": "10"}
+        """All that the programs get: nothing of this process's own, and the password nowhere else."""
+        return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PGPASSWORD": self.secret.reveal(),
+                "PGCONNECT_TIMEOUT": "10"}  # fmt: skip
 
 
 def postgres_program(name: str, major: int) -> Path:

@@ -10,7 +10,7 @@ PROOFS = [
         artefact="traces",
         claim="one order is one trace: request, SQL, Redis, broker, the other replica's handler, the call of FCM",
         tool="two replicas on PostgreSQL, Redis and RabbitMQ, a stand-in for Google, OpenTelemetry's own classes",
-        command=("bash", "-c", f'RABBITMQ_SERVER=$(ops/rabbitmq) exec {" ".join(PYTEST)} -s {HERE}/test_journey.py'),
+        command=("bash", "-c", f"RABBITMQ_SERVER=$(ops/rabbitmq) exec {' '.join(PYTEST)} -s {HERE}/test_journey.py"),
         cannot="that Jaeger shows it: there is no Jaeger here; it takes the same OTLP over HTTP",
     ),
     Proof(

@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 
 from core.store.embedded import Servers
+from tests.asking import Load, load
 from tests.cable import Cable, socket_of, through
 from tests.cluster import HAPROXY, Balancer, Replicas
 from tests.conftest import NewDatabase
-from tests.asking import Load, load
 from tests.releases import release
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
