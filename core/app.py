@@ -100,7 +100,7 @@ class App:
         for path, served in self._kernel_pages():
             table.add("GET", path, served)
         cors = Cors(settings.http.cors_origins)
-        self.entry = Entry(table, pieces, cors, settings.http.trusted_proxies, self.wiring.absent)
+        self.entry = Entry(table, pieces, cors, settings.http.proxies, self.wiring.absent)
         self.figures = Figures(self)
         Metrics(self.figures, self.meter).offer(self.operations)
         self.page = StatusPage(self)

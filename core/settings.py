@@ -1,9 +1,12 @@
 """What can be set, as frozen classes: the kernel's sections, and a place for those of plugins."""
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @attrs.frozen(repr=False)
@@ -35,6 +38,14 @@ class HttpSettings:
     hsts: bool = False
     late: float = 0.1
     """Seconds that the event loop, or requests on average, may be late before load is shed, the least first."""
+
+    @property
+    def proxies(self) -> list[Network]:
+        """The trusted networks. Raises BadSettings."""
+        try:
+            return [ipaddress.ip_network(one) for one in self.trusted_proxies]
+        except ValueError as error:
+            raise BadSettings([f"http.trusted_proxies: {error}"]) from None
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ ready bytes in one write (ADR 5). `Ready` fills private fields of aiohttp's Stre
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -34,6 +34,7 @@ from core.http.table import MethodNotAllowed, Table, Values
 from core.observe import tracing, tracing_kinds
 from core.observe.meter import Tally
 from core.observe.progress import Progress
+from core.settings import Network
 
 MAX_TARGET, BODY_SECONDS = 4_096, 10.0
 """RELIABILITY 4.12."""
@@ -151,14 +152,14 @@ class Entry:
         table: Table[Served],
         pieces: Pieces,
         cors: Cors,
-        trusted: list[str],
+        trusted: Sequence[Network],
         absent: Callable[[str], Problem | None] = lambda _: None,
     ) -> None:
         """`absent` knows a better answer than 404 for paths of plugins that were left out."""
         self._table, self._cors, self._absent = table, cors, absent
         self._clockwork, self._memory, self._addresses = pieces.clockwork, pieces.memory, pieces.addresses
         self._log, self._nowhere = pieces.log, pieces.meter.nowhere
-        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._trusted = trusted
         self.started = asyncio.Event()
         """Until then only health answers: a memory that was not filled yet says that nothing is sold or revoked."""
         self.draining = False

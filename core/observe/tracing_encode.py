@@ -46,9 +46,9 @@ class Encoder:
         ).SerializeToString()
         self._scope = ScopeSpans(scope=InstrumentationScope(name="vurksha")).SerializeToString()
 
-    def request(self, spans: Iterable[bytes]) -> bytes:
-        """An ExportTraceServiceRequest of encoded spans."""
-        scope = b"".join([self._scope, *(_field(SPANS, one) for one in spans)])
+    def request(self, spans: Iterable[Span]) -> bytes:
+        """An ExportTraceServiceRequest of these."""
+        scope = b"".join([self._scope, *(_field(SPANS, encoded(span)) for span in spans)])
         return _field(RESOURCE_SPANS, self._resource + _field(SCOPE_SPANS, scope))
 
 

@@ -30,12 +30,10 @@ log = logging.getLogger("core.traces")
 MOST = 8_192
 """Spans that wait at most."""
 BATCH = 512
-"""Spans in a request at most."""
+"""Spans in a request at most: 2 ms of the interpreter's lock. To give it back more often costs more (ADR 34)."""
 EVERY = 1.0
 """Seconds between requests; after one that failed twice as long each time, up to `LONGEST_PAUSE`."""
 LONGEST_PAUSE = 30.0
-SLICE, REST = 32, 0.0005
-"""Spans after whose encoding the thread rests, in seconds: else the loop would wait for the interpreter's lock."""
 LOOK = 0.01
 """Seconds between looks at whether it has ended."""
 MAX_ANSWER = 65_536
@@ -171,7 +169,7 @@ class Exporter:
         while self._queue:
             spans = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
             try:
-                self._line.send(encoder.request(_gently(spans)))
+                self._line.send(encoder.request(spans))
             except (OSError, http.client.HTTPException, NotTaken) as error:
                 self.lost += len(spans)
                 self._told(
@@ -180,17 +178,6 @@ class Exporter:
                 return False
             self.sent += len(spans)
         return True
-
-
-def _gently(spans: list[Span]) -> list[bytes]:
-    from core.observe.tracing_encode import encoded  # noqa: PLC0415  as above
-
-    written = []
-    for number, span in enumerate(spans, 1):
-        written.append(encoded(span))
-        if not number % SLICE:
-            time.sleep(REST)
-    return written
 
 
 class Line:

@@ -93,6 +93,15 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         assert part in told
 
 
+def test_a_proxy_that_is_no_network_is_named(tmp_path: Path) -> None:
+    assert [str(one) for one in build(tmp_path, VURKSHA_HTTP__TRUSTED_PROXIES="10.0.0.0/8,::1").http.proxies] == [
+        "10.0.0.0/8",
+        "::1/128",
+    ]
+    with pytest.raises(BadSettings, match=r"http\.trusted_proxies: 'gateway' does not appear to be"):
+        _ = build(tmp_path, VURKSHA_HTTP__TRUSTED_PROXIES="gateway").http.proxies
+
+
 def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="staging"):
         build(tmp_path, VURKSHA_ENV="staging")
