@@ -8,8 +8,8 @@ from tests.docs.readme import JOURNEY, blocks, steps
 from tests.docs.tables import README, event_types
 
 TEXT = README.read_text("utf-8")
-BY_HAND = {"./ops/run", "./ops/test", "./ops/check", "./ops/check --static", "./ops/check --ops", "./ops/bench", "./ops/mutate",
-           "./ops/faults"}  # fmt: skip
+BY_HAND = {"./ops/run", "./ops/test", "./ops/check", "./ops/check --static", "./ops/check --ops", "./ops/bench",
+           "./ops/mutate", "./ops/faults"}  # fmt: skip
 """Commands of bash blocks that no test runs from here: they run the tests, or do not end by themselves."""
 MADE_LATER = {"ops/benchmarks/results/", "tests/faults/results/"}
 PATH = re.compile(r"(?<![\w/.:-])(?:\./)?((?:core|plugins|config|ops|tests|\.ci)/[\w./*-]*)(?!<)")
