@@ -26,7 +26,7 @@ from core.store.faults import BROKEN, OUTDATED, UNREACHABLE, UNWRITABLE, Lost, N
 from core.store.faults import translated as told
 from core.store.pool import Connection, Pool, PoolTimeout
 from core.store.standby import Standby
-from core.store.tx import TELLING, WRITE, Row, Tx, committed
+from core.store.tx import LAG, TELLING, WRITE, Row, Tx, committed, tells
 from core.store.watch import Watch
 
 __all__ = ["UNREACHABLE", "Connection", "Db", "Lost", "NotReached", "Refused", "RolledBack", "Row", "Tx"]
@@ -213,7 +213,7 @@ class Db:
             if faultpoints.armed:
                 await faultpoints.reach("db.after_statement", sql)
         except Exception as error:
-            connection.late = isinstance(error, TimeoutError) and limit >= TELLING
+            connection.late = isinstance(error, TimeoutError) and tells(limit, sent)
             answer = self._failed(connection, began, error)
             if answer is error:
                 raise
@@ -235,10 +235,12 @@ class Db:
             raise NotReached(UNAVAILABLE) from error
 
     async def _wait(self, began: float) -> Connection:
+        asked = time.monotonic()
         try:
             return await self.pool.acquire(self._acquire)
         except BaseException as error:
-            if self.pool.opened or isinstance(error, PoolTimeout) or not self._tells(error):
+            late = time.monotonic() - asked > self._acquire + LAG
+            if self.pool.opened or late or isinstance(error, PoolTimeout) or not self._tells(error):
                 self.breaker.ignored(began)
             else:
                 self.breaker.failed(began)

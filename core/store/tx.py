@@ -25,6 +25,13 @@ ROLLBACK = 0.2
 """Seconds for a ROLLBACK; a connection without its answer is cut, which rolls back too."""
 TELLING = 0.75
 """A wait that was allowed fewer seconds than this says nothing of the server when it ends: its caller had no time."""
+LAG = 0.1
+"""Seconds by which our own loop may be late before its verdict on others is void: the answer may lie there unread."""
+
+
+def tells(limit: float, began: float) -> bool:
+    """Whether a wait of at most `limit` seconds, which has just run out, says something of the server."""
+    return limit >= TELLING and time.monotonic() - began <= limit + LAG
 
 
 class Tx:
@@ -68,7 +75,7 @@ class Tx:
             return await (asked if tracing.armed is None else tracing_kinds.query(sql, asked))
         except BaseException as error:  # also a cancellation: whoever swallows it must not commit half the work
             self.failed = True
-            connection.late = isinstance(error, TimeoutError) and limit >= TELLING
+            connection.late = isinstance(error, TimeoutError) and tells(limit, sent)
             raise
         finally:
             self._spending.add(sent)
@@ -124,7 +131,7 @@ async def _within(cap: float, connection: Connection, step: Awaitable[None], spe
         async with asyncio.timeout(limit):
             await step
     except TimeoutError:
-        connection.late = limit >= TELLING
+        connection.late = tells(limit, sent)
         raise
     finally:
         spending.add(sent)

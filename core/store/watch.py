@@ -17,14 +17,13 @@ from core.resilience.breaker import Breaker, State
 from core.store.connection import STAGGER, Connection
 from core.store.faults import UNREACHABLE
 from core.store.pool import Pool
+from core.store.tx import LAG
 
 EVERY, LIMIT = 0.1, 0.25
 """Seconds between questions, and for an answer or a connection."""
 OVERDUE = 0.15
 """Seconds without an answer, to this question or to anybody, after which the server counts as silent."""
 MISSES = 2
-LAG = 0.1
-"""Seconds by which our own loop may be late before its verdict on others is void."""
 ASK = "SELECT current_setting('transaction_read_only') = 'on'"
 log = logging.getLogger("core.db")
 

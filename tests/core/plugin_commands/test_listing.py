@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from core.api import API_VERSION
 from core.app import App
 from core.isolation.model import PluginState
 from core.plugin_commands.doctor import Report, examined
@@ -69,7 +70,7 @@ def test_list_tells_state_and_reason_of_each(app: App) -> None:
 
 def test_list_as_json_has_everything_that_is_declared(app: App) -> None:
     told = orjson.loads(shown(app, None, [], as_json=True))
-    assert told["api"] == "1.0"
+    assert told["api"] == API_VERSION
     _, gift, broken = told["plugins"]
     assert broken == {"name": "broken", "state": "left out", "why": "cannot be imported"}
     assert (gift["name"], gift["state"], gift["requires"], gift["schema"]) == ("gift", "loaded", ["probe"], "gifts")
@@ -106,7 +107,7 @@ def test_doctor_prints_what_each_declares_and_counts(app: App) -> None:
     assert "gift 2.1.0  optional, quarantined: too slow (kernel)\n  owner        gift team\n" in text
     assert "  hears        parcel.arrived as gift.ears\n" in text
     assert re.search(r"and\s+\d+\s+more", text)
-    assert text.splitlines()[-1] == f"{report.errors} errors, 4 notes; API 1.0"
+    assert text.splitlines()[-1] == f"{report.errors} errors, 4 notes; API {API_VERSION}"
     assert max(map(len, text.splitlines()[:20])) <= 100
     told = orjson.loads(report.as_json())
     assert told["findings"][0] == {"level": "error", "plugin": "broken", "text": "left out: cannot be imported"}
