@@ -13,7 +13,6 @@ import pytest
 
 from core.context import deadline
 from core.errors import IN_PROGRESS, KEY_REUSED, SESSION_EXPIRED, UNAVAILABLE, Code, Problem
-from core.resilience.breaker import State
 from core.store import db as module
 from core.store import tx as tx_module
 from core.store.db import Db, Refused
@@ -293,14 +292,10 @@ async def test_a_failure_is_not_logged_with_its_values(kernel_db: Db, caplog: py
     assert "9876543210123" not in caplog.text
 
 
-async def test_a_loop_that_stood_still_blames_no_database(kernel_db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ", 0.8)
-    await asyncio.gather(*(kernel_db.fetchval("SELECT true") for _ in range(8)))
-    asked = [asyncio.create_task(kernel_db.fetchval("SELECT pg_sleep(0.1)")) for _ in range(8)]
-    await asyncio.sleep(0.05)
-    until = time.monotonic() + 1.2
-    while time.monotonic() < until:
-        """Busy."""
-    results = await asyncio.gather(*asked, return_exceptions=True)
-    assert all(one is None or (isinstance(one, Problem) and one.code is UNAVAILABLE) for one in results)
-    assert kernel_db.breaker.state is State.CLOSED
+@pytest.mark.parametrize(
+    ("limit", "passed", "tells"),
+    [(1.5, 1.55, True), (1.5, 1.7, False), (0.5, 0.5, False)],
+    ids=["late", "we were late", "haste"],
+)
+def test_a_loop_that_stood_still_blames_no_database(limit: float, passed: float, *, tells: bool) -> None:
+    assert tx_module.tells(limit, time.monotonic() - passed) is tells
