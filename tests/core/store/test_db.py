@@ -292,10 +292,6 @@ async def test_a_failure_is_not_logged_with_its_values(kernel_db: Db, caplog: py
     assert "9876543210123" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("limit", "passed", "tells"),
-    [(1.5, 1.55, True), (1.5, 1.7, False), (0.5, 0.5, False)],
-    ids=["late", "we were late", "haste"],
-)
+@pytest.mark.parametrize(("limit", "passed", "tells"), [(1.5, 1.55, True), (1.5, 1.7, False), (0.5, 0.5, False)])
 def test_a_loop_that_stood_still_blames_no_database(limit: float, passed: float, *, tells: bool) -> None:
     assert tx_module.tells(limit, time.monotonic() - passed) is tells
