@@ -125,7 +125,7 @@ def _tell(app: App) -> None:
         f"    Health   {base}/health\n"
         f"    A login code:  .venv/bin/vurksha otp 9876543210   (after asking for one)\n"
         f"    The journey:   .venv/bin/vurksha demo --url {base}\n"
-        f"    Metrics  {app.operations.address}/metrics   (token: OPERATIONS_TOKEN, or in secrets.json of the data)\n"
+        f"    Status   {app.operations.address}/   (token: OPERATIONS_TOKEN, or in secrets.json of the data)\n"
         f"    Data     {app.settings.data_dir}   (other terminals: export DATA_DIR={app.settings.data_dir})\n",
         err=True,
     )
