@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from core.errors import RATE_LIMITED, Problem
 
-MOST = 100_000
-"""Buckets kept; the idle ones go first."""
+MOST, FEW = 100_000, 1_000
+"""Buckets kept; the idle ones go first, and whenever there are twice as many as were in use, once there are a few."""
 HEADERS = (
     b'RateLimit-Policy: "%b";q=%d;w=1\r\nRateLimit: "%b";r=0;t=1\r\n'
     b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: 0\r\n"
@@ -36,6 +36,7 @@ class Buckets:
         self.name, self._clock = name, clock
         self._headers = HEADERS % (name.encode(), self.rate, name.encode(), self.rate)
         self._buckets: dict[object, list[float]] = {}
+        self._room = FEW
         self._part = self.rate
         """What a client may spend here in a second, and at once, before the others are told."""
         self._spent: dict[object, float] = {}
@@ -46,7 +47,7 @@ class Buckets:
         now = self._clock()
         bucket = self._buckets.get(key)
         if bucket is None:
-            if len(self._buckets) >= MOST:
+            if len(self._buckets) >= min(self._room, MOST):
                 self._forget(now)
             bucket = self._buckets[key] = [self._most, now, self._part]
         tokens, unnoticed = bucket[0] + (now - bucket[1]) * self._most, bucket[2] + (now - bucket[1]) * self._part
@@ -89,3 +90,4 @@ class Buckets:
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if bucket[1] > idle}
         if len(self._buckets) >= MOST:
             self._buckets.clear()
+        self._room = max(FEW, 2 * len(self._buckets))

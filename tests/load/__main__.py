@@ -30,7 +30,7 @@ LENIENT = {
     "VURKSHA_ENV": "development", "VURKSHA_PLUGINS": "user,product,cart,order,notification,payment",
     "VURKSHA_HTTP__TRUSTED_PROXIES": "127.0.0.0/8", "VURKSHA_USER__SENDS_PER_SECOND": "1000000",
     "VURKSHA_USER__SENDS_PER_DAY": "1000000", "VURKSHA_USER__SENDS_PER_PREFIX_HOUR": "1000000",
-    "VURKSHA_USER__STRICT_SENDS": "1000000", "VURKSHA_LOG__REQUESTS": "false", "VURKSHA_OPERATIONS__HOST": "",
+    "VURKSHA_USER__STRICT_SENDS": "1000000", "VURKSHA_USER__SENDS_PER_ADDRESS_HOUR": "1000000", "VURKSHA_LOG__REQUESTS": "false", "VURKSHA_OPERATIONS__HOST": "",
 }  # fmt: skip
 """One machine is the whole town: its customers say by X-Forwarded-For where they are, and may all want codes."""
 

@@ -67,6 +67,15 @@ def test_memory_is_bounded_and_the_busy_ones_are_kept_if_they_can_be(monkeypatch
         assert len(buckets._buckets) <= 10
 
 
+def test_no_more_are_kept_than_twice_those_in_use() -> None:
+    clock = Hand()
+    buckets = Buckets(2, clock)
+    for key in range(20_000):
+        clock.now += 0.001  # a thousand new clients a second, each of whom comes once
+        buckets.take(key)
+        assert len(buckets._buckets) <= 2_002
+
+
 def test_a_refusal_says_what_the_limit_is_and_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits.time, "time", lambda: 1_790_000_000.5)
     buckets = Buckets(1, Hand())
