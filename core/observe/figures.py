@@ -41,6 +41,9 @@ class Figures:
         """Of the plugins."""
         for count in self.counts:
             count.open()
+        standby = app.db.standby
+        self.pools = {"postgres": app.db.pool} | ({} if standby is None else {"standby": standby.pool})
+        """Of connections to databases, by name."""
         self.queues = Queues(app.db, app.bus.consumers)
         self._readers = {
             **self._requests(),
@@ -84,8 +87,7 @@ class Figures:
         }
 
     def _resources(self) -> Readers:
-        kernel, db = self._app.kernel, self._app.db
-        pools = {"postgres": db.pool} | ({} if db.standby is None else {"standby": db.standby.pool})
+        kernel, pools = self._app.kernel, self.pools
         return {
             "breaker_state": lambda: (((one.name,), STATES[one.state]) for one in kernel.breakers),
             "breaker_opened_total": lambda: (((one.name,), one.trips) for one in kernel.breakers),

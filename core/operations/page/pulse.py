@@ -12,7 +12,6 @@ from uuid import UUID
 import attrs
 
 from core.agreement import Code, Peer
-from core.observe.counts import Metric
 from core.observe.meter import BOUNDS
 
 if TYPE_CHECKING:
@@ -54,8 +53,6 @@ class Pulse:
 
     peer: dict[str, Any]
     """As `agreement.Peer`."""
-    at: float
-    """Seconds since 1970, by its clock."""
     reasons: list[str]
     """Why it is unready, if it is."""
     lag: float
@@ -92,10 +89,6 @@ class Heart:
         self._held: Mapping[str, float] = {}
         self._at = time.monotonic()
 
-    def metrics(self) -> list[Metric]:
-        """What plugins count."""
-        return [count.metric for count in self._app.figures.counts]
-
     def beat(self) -> Pulse:
         """What happened since the last one."""
         app = self._app
@@ -109,7 +102,6 @@ class Heart:
         busiest = sorted(routes, key=lambda name: routes[name].requests, reverse=True)[:ROUTES]
         return Pulse(
             peer=self._peer(),
-            at=time.time(),
             reasons=sorted(app.health.reasons),
             lag=round(app.kernel.shedder.lag, 4),
             inside=app.kernel.shedder.inside,
@@ -147,9 +139,8 @@ class Heart:
         return found
 
     def _pools(self) -> dict[str, list[int]]:
-        db = self._app.db
-        pools = {"postgres": db.pool} | ({} if db.standby is None else {"standby": db.standby.pool})
-        return {name: [pool.opened - pool.free, pool.opened, pool.size, pool.waiting] for name, pool in pools.items()}
+        pools = self._app.figures.pools.items()
+        return {name: [pool.opened - pool.free, pool.opened, pool.size, pool.waiting] for name, pool in pools}
 
     def _shares(self, passed: float) -> dict[str, float]:
         before, self._held = self._held, dict(self._app.usage.loop_seconds())

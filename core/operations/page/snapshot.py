@@ -31,7 +31,6 @@ async def snapshot(app: "App", fleet: Fleet) -> dict[str, Any]:
         "routes": fleet.routes(),
         "queues": _queues(app),
         "plugins": _plugins(app, fleet),
-        "counts": {count.metric.name: count.metric.meaning for count in app.figures.counts},
         "slow": [
             {"plugin": call.plugin, "what": call.what, "seconds": call.seconds, "at": call.at.timestamp(),
              "stack": list(call.stack[-3:])}

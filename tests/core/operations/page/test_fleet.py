@@ -34,7 +34,7 @@ def pulse(whole: Asked = NOTHING, **more: Any) -> Pulse:
     peer = {"id": str(uuid4()), "host": "one", "pid": 1, "code": {"version": "1"}, "ready": True, "started": 1.0}
     peer |= more.pop("peer", {})
     given: dict[str, Any] = {
-        "peer": peer, "at": 0.0, "reasons": [], "lag": 0.0, "inside": 0, "memory": 0, "pools": {}, "breakers": {},
+        "peer": peer, "reasons": [], "lag": 0.0, "inside": 0, "memory": 0, "pools": {}, "breakers": {},
         "aside": {}, "shares": {}, "asked": whole, "routes": {"GET /x": whole} if whole.requests else {}, "counts": {},
     }  # fmt: skip
     return Pulse(**{**given, **more})
