@@ -1,4 +1,4 @@
-"""What each rogue costs the customers of the others: `python -m tests.rogues [--seconds 20] [ROGUE ...]`.
+"""What each rogue costs the customers of the others: `python -m tests.rogues [--seconds 60] [ROGUE ...]`.
 
 For each rogue two servers run at once, one without it, under the same load; the 99th percentiles are compared.
 """
@@ -53,7 +53,7 @@ async def main() -> int:
     """Print the table; 1 when a ratio is over what is allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rogues", nargs="*", metavar="ROGUE", default=ROGUES)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="rogues-", dir="/tmp"))  # short, for the servers' sockets
     folder.chmod(0o711)

@@ -61,6 +61,7 @@ class Storm:
         await self._calm()
         while await self.finish():
             pass
+        await self._fill()
         killing.cancel()
         await asyncio.gather(killing, return_exceptions=True)
         for replica in self.world.replicas.values():
@@ -74,6 +75,18 @@ class Storm:
         await self._tell(time.monotonic() + 1)
         await self._calm()
         return self._told > before
+
+    async def _fill(self) -> None:
+        """Repeat what was told until there are as many deliveries as were asked for."""
+        told = [event for event in self.account.book.events[: self._told] if not self._silent(event)]
+        while (missing := self.force.webhooks - len(self.genuine.tries) - len(self.forged.tries)) > 0:
+            for event in self.chance.choices(told, k=missing):
+                self._begin(self._copy(event))
+            await self._calm()
+
+    def _silent(self, event: Event) -> bool:
+        """Whether its order is one of which Razorpay never tells."""
+        return any(one.gateway_order_id.encode() in event.body for one in self.orders if one.fate is Fate.SILENT)
 
     async def _pay(self) -> None:
         """Customers pay at any time in the first four fifths of it."""
@@ -97,13 +110,12 @@ class Storm:
 
     async def _tell(self, until: float) -> None:
         """Strew the copies of each new event."""
-        silent = [one.gateway_order_id for one in self.orders if one.fate is Fate.SILENT]
         expected = sum(EVENTS[one.fate] for one in self.orders)
         copies = max(1.0, self.force.webhooks * (1 - FORGERIES) / expected)
         while time.monotonic() < until:
             for event in self.account.book.events[self._told :]:
                 self._told += 1
-                if any(one.encode() in event.body for one in silent):
+                if self._silent(event):
                     continue
                 number = int(copies) + (self.chance.random() < copies % 1)
                 self._begin(self._first(event))
