@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import attrs
@@ -63,11 +64,11 @@ class Kubectl:
         return written
 
 
-def weights_patch(backends: Sequence[tuple[str, int]]) -> str:
-    """A JSON patch of an HTTPRoute's first rule, which fails where the backends are others or in another order."""
+def weights_patch(route: Mapping[str, Any], backends: Sequence[tuple[str, int]]) -> str:
+    """A JSON patch of all rules of an HTTPRoute, which fails where the backends are others or in another order."""
     patch: list[dict[str, object]] = []
-    for place, (name, weight) in enumerate(backends):
-        at = f"/spec/rules/0/backendRefs/{place}"
+    for rule, (place, (name, weight)) in product(range(len(route["spec"]["rules"])), enumerate(backends)):
+        at = f"/spec/rules/{rule}/backendRefs/{place}"
         patch.append({"op": "test", "path": f"{at}/name", "value": name})
         patch.append({"op": "replace", "path": f"{at}/weight", "value": weight})
     return json.dumps(patch)

@@ -141,10 +141,11 @@ class KubernetesTarget:
     # -- traffic
 
     def shift(self, shares: Mapping[str, int]) -> None:
-        """The weights of the HTTPRoute, both in one write."""
-        if not self._kubectl.find("httproute", APP):
+        """The weights of the HTTPRoute, those of all its rules in one write."""
+        if not (route := self._kubectl.find("httproute", APP)):
             self._kubectl.apply(self._kubectl.run("kustomize", str(self._place.folder / "route")))
-        patch = weights_patch([(f"{APP}-{color}", shares.get(color, 0)) for color in COLORS])
+            route = self._kubectl.find("httproute", APP)
+        patch = weights_patch(route, [(f"{APP}-{color}", shares.get(color, 0)) for color in COLORS])
         self._kubectl.run("patch", "httproute", APP, "--type=json", "-p", patch)
 
     def totals(self, color: str) -> Totals:

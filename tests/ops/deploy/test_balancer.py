@@ -22,7 +22,7 @@ ROUTE = {
     "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "vurksha"},
     "spec": {"rules": [{"backendRefs": [
         {"name": "vurksha-blue", "port": 80, "weight": 100}, {"name": "vurksha-green", "port": 80, "weight": 0},
-    ]}]},
+    ]}] * 2},
 }  # fmt: skip
 
 
@@ -90,15 +90,17 @@ def test_the_patch_of_a_switch_as_kubectl_applies_it(tmp_path: Path) -> None:
     file.write_text(json.dumps(ROUTE))
 
     def patched(*backends: tuple[str, int]) -> subprocess.CompletedProcess[str]:
+        patch = weights_patch(ROUTE, backends)
         return subprocess.run(
-            [str(KUBECTL), "patch", "--local", "-f", file, "--type=json", "-p", weights_patch(backends), "-o", "json"],
+            [str(KUBECTL), "patch", "--local", "-f", file, "--type=json", "-p", patch, "-o", "json"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     done = patched(("vurksha-blue", 90), ("vurksha-green", 10))
     assert done.returncode == 0, done.stderr
-    refs = json.loads(done.stdout)["spec"]["rules"][0]["backendRefs"]
-    assert [(ref["name"], ref["weight"]) for ref in refs] == [("vurksha-blue", 90), ("vurksha-green", 10)]
+    for rule in json.loads(done.stdout)["spec"]["rules"]:
+        weights = [(ref["name"], ref["weight"]) for ref in rule["backendRefs"]]
+        assert weights == [("vurksha-blue", 90), ("vurksha-green", 10)]
     assert patched(("vurksha-green", 10), ("vurksha-blue", 90)).returncode != 0, "the order of the backends counts"
 
 
