@@ -65,8 +65,11 @@ def _nowhere(color: str) -> Iterator[Sequence[str]]:
 
 
 def weights(cluster: Cluster) -> dict[str, int]:
-    refs = cluster.objects["httproutes", "vurksha"]["spec"]["rules"][0]["backendRefs"]
-    return {ref["name"]: ref["weight"] for ref in refs}
+    """Of every rule, which are the same."""
+    rules = cluster.objects["httproutes", "vurksha"]["spec"]["rules"]
+    first, *others = [{ref["name"]: ref["weight"] for ref in rule["backendRefs"]} for rule in rules]
+    assert others == [first] * 3
+    return first
 
 
 def test_a_whole_deploy(cluster: Cluster, target: KubernetesTarget) -> None:
