@@ -1,8 +1,14 @@
 """What keeps the gateway's keys those of the ring: a rotation reaches it in time, a revoked key leaves it."""
 
 import json
+import signal
+import socket
+import subprocess
+import sys
+import time
 from base64 import urlsafe_b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,9 +24,12 @@ from core.keys import KeyRing
 from core.keys_book import KeyBook
 from core.store.db import Db
 from ops.kong.ring import Follower, issuer, keep, rendered
+from tests.architecture.code import ROOT
 from tests.ops.gateway.kong import KONG
 
 SECRET = "the root of the ring, in tests of the gateway"
+PROMPT = 2.0
+"""A second, and as much again where other tests run beside this one."""
 
 
 class Kong:
@@ -145,3 +154,44 @@ def test_a_file_that_a_killed_run_left_half_written_is_no_hindrance(tmp_path: Pa
     (tmp_path / "kong.new").write_text("half")
     keep(tmp_path / "kong.yml", json.dumps({}))
     assert [path.name for path in tmp_path.iterdir()] == ["kong.yml"]
+
+
+@contextmanager
+def program(port: int, target: Path) -> Iterator["subprocess.Popen[str]"]:
+    """ring.py as its container runs it, with a database at a port of this machine."""
+    env = {
+        "PYTHONPATH": str(ROOT), "JWT_SECRET": SECRET, "DATABASE_URL": f"postgresql://u:p@127.0.0.1:{port}/d",
+    }  # fmt: skip
+    command = [sys.executable, ROOT / "ops/kong/ring.py", KONG, target, "http://127.0.0.1:1"]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: "subprocess.Popen[str]") -> int:
+    """Its code, once it was asked to end. Raises TimeoutExpired."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(PROMPT)
+
+
+def test_it_ends_when_asked_though_its_database_refuses(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound and deaf: nobody else gets the port meanwhile
+        taken.bind(("127.0.0.1", 0))
+        with program(taken.getsockname()[1], tmp_path / "kong.yml") as process:
+            assert process.stderr is not None
+            assert "could not be read" in process.stderr.readline()
+            assert ended(process) == 0
+            assert "asked to end" in process.stderr.read()
+
+
+def test_it_ends_when_asked_though_its_database_says_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        with program(silent.getsockname()[1], tmp_path / "kong.yml") as process:
+            called, _ = silent.accept()
+            with called:
+                began = time.monotonic()
+                assert ended(process) == 0
+                print(f"ended after {time.monotonic() - began:.2f} s")  # noqa: T201  read by people
