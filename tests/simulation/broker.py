@@ -13,6 +13,9 @@ from typing import Any
 
 import aio_pika
 from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from tests.simulation.loop import OWNER, TICK, Process, VirtualLoop
 
@@ -202,7 +205,7 @@ class Channel:
     def _publish(self, asked: "asyncio.Future[None]", exchange: str, key: str, message: aio_pika.Message) -> None:
         broker, found = self.broker, self.broker.route(exchange, key)
         if broker.chance(broker.refuses):
-            self.connection.to_client(_fail, asked, DeliveryError(None, None))  # type: ignore[arg-type]
+            self.connection.to_client(_fail, asked, DeliveryError(None, Basic.Nack()))
             return
         for queue in found:
             queue.ready.append(message)
@@ -213,7 +216,9 @@ class Channel:
         elif found:
             self.connection.to_client(lambda: asked.done() or asked.set_result(None))
         else:
-            self.connection.to_client(_fail, asked, PublishError(None, None))  # type: ignore[arg-type]
+            back = Basic.Return(312, "NO_ROUTE", exchange, key)
+            returned = DeliveredMessage(back, ContentHeader(), b"", self)  # type: ignore[arg-type]  # of this channel
+            self.connection.to_client(_fail, asked, PublishError(returned, back))
 
     def consume(self, queue: Queue, arrive: Arrive) -> None:
         """At the broker: it wants messages."""
