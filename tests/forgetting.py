@@ -64,7 +64,7 @@ async def holding(db: Db, needle: str) -> set[str]:
     found = set()
     for name in names:
         sql = f"SELECT EXISTS (SELECT FROM {name} t WHERE t::text ILIKE $1 OR t::text LIKE $2)"
-        if await db.fetchval(sql, f"%{needle}%", f"%{raw}%"):  # type: ignore[arg-type]
+        if await db.fetchval(sql, f"%{needle}%", f"%{raw}%"):  # type: ignore[arg-type]  # names of our own tables
             found.add(name)
     return found
 

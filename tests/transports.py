@@ -88,7 +88,7 @@ class Stage:
     ) -> Replica:
         """Start one."""
         tasks = Tasks()
-        rabbitmq = RabbitmqSettings(url=self.url and Secret(self.url), prefix=self.prefix)  # type: ignore[arg-type]
+        rabbitmq = RabbitmqSettings(url=Secret(self.url) if self.url else None, prefix=self.prefix)
         delivery = Delivery(self.db, tasks, subscriptions, EventSettings(**{"poll": 0.05, **events}), rabbitmq)
         delivery.bus._delays = tuple(delays)
         self.topology = Topology.of(self.prefix, subscriptions)

@@ -2,12 +2,13 @@
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.code import files, tree
+from tests.architecture.code import ROOT, files, tree
 
 CODE = [path for path in files("core", "plugins") if path.parts[:2] != ("core", "testing")]
 """What serves. The authors' harness asks the environment for its servers, and every table there is, as tests may."""
@@ -15,6 +16,11 @@ SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP)\s
 RUNS_SQL = {"fetch", "fetchrow", "fetchval", "execute", "executemany", "command"}
 ASKS_THE_ENVIRONMENT = {"core/cli.py", "core/supervisor.py", "core/reload.py"}
 """The program hands it to the settings and to its replicas; nobody else looks."""
+SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:|pyright:|mypy:|ruff:)", re.IGNORECASE)
+EXPLAINED = re.compile(
+    r"# (noqa: [A-Z]+\d+(, [A-Z]+\d+)*  |type: ignore\[[a-z-]+(,[a-z-]+)*\]  # |pragma: no cover  )(?!noqa)[^\s#]"
+)
+"""What it is that a tool shall not say here, two blanks, and why."""
 BOUND_TO_A_LOOP = {
     "create_pool",
     "connect",
@@ -110,6 +116,22 @@ def test_importing_opens_and_keeps_nothing() -> None:
     assert found == []
 
 
+def unexplained(path: Path) -> Iterator[int]:
+    """Lines that silence a tool without a reason; those that only speak of it are no comments."""
+    if SILENCED.search((ROOT / path).read_text("utf-8")):
+        with (ROOT / path).open("rb") as source:
+            comments = [token for token in tokenize.tokenize(source.readline) if token.type == tokenize.COMMENT]
+        for comment in comments:
+            found = SILENCED.finditer(comment.string)
+            if not all(EXPLAINED.match(comment.string, one.start()) for one in found):
+                yield comment.start[0]
+
+
+def test_whoever_silences_a_tool_says_why() -> None:
+    everything = [*files("core", "plugins", "ops", "tests"), Path("setup.py")]
+    assert [f"{path}:{line}" for path in everything for line in unexplained(path)] == []
+
+
 @pytest.mark.parametrize(
     ("rule", "breach"),
     [
@@ -120,6 +142,14 @@ def test_importing_opens_and_keeps_nothing() -> None:
         (opened_at_import, "pool = asyncpg.create_pool(dsn)"),
         (kept_at_import, "seen: dict[str, int] = {}"),
         (kept_at_import, "waiting = deque()"),
+        (unexplained, "import this  # noqa"),
+        (unexplained, "import this  # noqa: F401"),
+        (unexplained, "import this  # noqa: F401 this"),
+        (unexplained, "import this  # pragma: no cover"),
+        (unexplained, "that = this  # type: ignore"),
+        (unexplained, "that = this  # type: ignore[misc]"),
+        (unexplained, "that = this  # type: ignore[misc]  # noqa: F821  later"),
+        (unexplained, "# ruff: noqa: F821"),
     ],
 )
 def test_these_rules_catch_a_breach(rule: object, breach: str, tmp_path: Path) -> None:

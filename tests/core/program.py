@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import orjson
@@ -46,15 +47,13 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def fetch(url: str, seconds: float = 5.0) -> tuple[int, dict[str, object]]:
+def fetch(url: str, seconds: float = 5.0) -> tuple[int, dict[str, Any]]:
     """Status and JSON; 0 where nobody answers."""
     try:
         with urlopen(url, timeout=seconds) as got:  # noqa: S310  our own program
             return got.status, orjson.loads(got.read())
-    except URLError as error:
-        if isinstance(getattr(error, "code", None), int) and hasattr(error, "read"):
-            return error.code, orjson.loads(error.read())  # type: ignore[attr-defined]
-        return 0, {}
+    except HTTPError as error:
+        return error.code, orjson.loads(error.read())
     except OSError:
         return 0, {}
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 import attrs
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,8 +78,6 @@ def test_a_whole_object_comes_back() -> None:
         name="a", count=1, ratio=1.5, flag=True, colour=Colour.GREEN, at=moment, when=moment, lines=[line],
         pair=("x", "y"), extra={"a": 1}, other={"b": [1]}, any_thing={"c": None}, noted="n",
     )  # fmt: skip
-    import orjson  # noqa: PLC0415
-
     sent = orjson.loads(wire.dump(thing))
     assert sent["lines"][0]["productId"] == str(line.product_id)
     assert sent["at"] == "2026-01-31T09:00:00Z"

@@ -83,11 +83,14 @@ async def test_the_lock_is_freed_when_the_job_fails_or_is_cancelled(kernel_db: D
     async def fails() -> None:
         raise ValueError("no")
 
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
     jobs = Jobs(kernel_db, Tasks(), [])
     await jobs.run(Job(name="alone", every=1, run=fails, single=True))
     assert jobs.failures["alone"] == 1
     assert await locks(kernel_db) == 0
-    hanging = asyncio.ensure_future(jobs.run(Job(name="alone", every=1, run=asyncio.Event().wait, single=True)))  # type: ignore[arg-type]
+    hanging = asyncio.ensure_future(jobs.run(Job(name="alone", every=1, run=hangs, single=True)))
     while not await locks(kernel_db):
         await asyncio.sleep(0.01)
     hanging.cancel()

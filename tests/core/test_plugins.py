@@ -1,6 +1,7 @@
 """Loading plugins: order, requirements, what stops the start and what is gone without."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,13 +24,13 @@ GREETINGS: Point[str] = Point("b.greetings")
 VOICE: Port[str] = Port("a.voice")
 
 
-def make(name: str, *requires: str, required: bool = False, **hooks: Any) -> object:
+def make(name: str, *requires: str, required: bool = False, **hooks: Any) -> Any:
     manifest = Manifest(name=name, version="1.0.0", schema=f"{name}s", requires=requires, required=required)
     return type(name, (), {"manifest": manifest, **{k: hookimpl(v) for k, v in hooks.items()}})()
 
 
-def names(plugins: list[object]) -> list[str]:
-    return [plugin.manifest.name for plugin in plugins]  # type: ignore[attr-defined]
+def names(plugins: Iterable[Any]) -> list[str]:
+    return [plugin.manifest.name for plugin in plugins]
 
 
 def fail(*_: object) -> None:
@@ -161,7 +162,7 @@ def test_what_is_no_contribution_is_a_mistake(kernel: Kernel) -> None:
 
 def test_paths_of_who_was_left_out_are_known_by_manifest_or_name() -> None:
     gone = make("gone", "nobody")
-    gone.manifest = attrs.evolve(gone.manifest, paths=("gifts", "cards", "b"))  # type: ignore[attr-defined]
+    gone.manifest = attrs.evolve(gone.manifest, paths=("gifts", "cards", "b"))
     plugins = Plugins([gone, make("b")], {"broken": "cannot be imported"})
     assert plugins.absent_paths() == {"gifts": "gone", "cards": "gone", "broken": "broken"}
 
@@ -219,8 +220,8 @@ GOOD = "from core.kernel import Manifest\nclass Plugin:\n    manifest = Manifest
 def test_installed_plugins_are_found_by_name_and_all_of_them_by_a_star(site: Site) -> None:
     site.install("zebra", GOOD.format("zebra"))
     site.install("yak", GOOD.format("yak"))
-    assert [cls.manifest.name for cls in search(["zebra"]).classes] == ["zebra"]  # type: ignore[attr-defined]
-    found = [cls.manifest.name for cls in search(["zebra", "*"]).classes]  # type: ignore[attr-defined]
+    assert names(search(["zebra"]).classes) == ["zebra"]
+    found = names(search(["zebra", "*"]).classes)
     assert found[0] == "zebra"
     assert {"yak", "user", "order"} <= set(found)
     assert len(found) == len(set(found))

@@ -95,7 +95,7 @@ def test_a_term_signal_drains_and_exits_0(given: Program) -> None:
 def test_production_waits_for_its_migrations_and_can_be_stopped_meanwhile(given: Program) -> None:
     with given.started("serve", env=PRODUCTION) as serving:
         until(lambda: fetch(f"{serving.url}/health/ready")[0] == 503, "an answer")
-        until(lambda: len(fetch(f"{serving.url}/health")[1].get("reasons", [])) == 2, "the reason")  # type: ignore[arg-type]
+        until(lambda: len(fetch(f"{serving.url}/health")[1].get("reasons", [])) == 2, "the reason")
         missing = len(list(Path("core/store/migrations").glob("*.sql")))  # and the plugin's one
         assert fetch(f"{serving.url}/health")[1]["reasons"] == [
             f"schema: lacks kernel 0001_kernel and {missing} more",

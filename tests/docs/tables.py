@@ -75,7 +75,9 @@ def settings() -> Rows:
 
 def _defaults(section: str, field: "attrs.Attribute[Any]") -> str:
     """The value that holds where nobody sets another, and those of environments that differ."""
-    default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type,union-attr]
+    default = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, typed as a function
+        default = default.factory()  # type: ignore[union-attr]  # see above
     if default is attrs.NOTHING:
         return "made once; production: none"
     if Secret in (field.type, *get_args(field.type)):
@@ -148,7 +150,7 @@ def events() -> Rows:
         for one in subscriptions:
             listeners.setdefault(one.event.event_type, []).append(f"{manifest.name} ({code(one.consumer)})")
     for name, cls in event_types().items():
-        payload = ", ".join(camel(field.name) for field in attrs.fields(cls))  # type: ignore[arg-type]
+        payload = ", ".join(camel(field.name) for field in attrs.fields(cls))  # type: ignore[arg-type]  # attrs classes
         emitters = [domain for domain in DOMAINS if _emits(domain, cls)]
         heard = ", ".join(sorted(listeners.get(name, [])))
         yield [code(name), ", ".join(emitters) or "nobody yet", payload, heard or "nobody yet"]

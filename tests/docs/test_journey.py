@@ -54,7 +54,9 @@ async def environment(new_database: NewDatabase, redis_url: str) -> AsyncIterato
     try:
         until = time.monotonic() + START
         while not ready(api):
-            assert server.poll() is None and time.monotonic() < until, (folder / "log").read_text()  # noqa: PT018
+            said = (folder / "log").read_text()
+            assert server.poll() is None, said
+            assert time.monotonic() < until, said
             time.sleep(0.1)
         yield env
         server.terminate()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -158,7 +159,7 @@ def _operations(records: Path) -> int:
     return records.read_bytes().count(b'"kind":"op"') if records.exists() else 0
 
 
-def _never_succeeded(lines: list[dict[str, object]]) -> list[str]:
+def _never_succeeded(lines: list[dict[str, Any]]) -> list[str]:
     """Operations that failed after all of the app's repeats though some replica was always there to ask."""
     return [
         f"{line['name']}: {line['kinds']} {line['code']}"
@@ -166,7 +167,7 @@ def _never_succeeded(lines: list[dict[str, object]]) -> list[str]:
         if line["kind"] == "op"
         and (line["result"] == "failed" or (line["name"] == "V verify" and line["result"] == "refused"))
         and line["tries"] != 1
-        and "none" not in line["kinds"]  # type: ignore[operator]
+        and "none" not in line["kinds"]
     ]
 
 

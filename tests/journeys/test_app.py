@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -48,13 +49,13 @@ async def signed_in(app: TestApp, http: aiohttp.ClientSession) -> Phone:
     return phone
 
 
-async def products(phone: Phone, query: str = "page=1&limit=20") -> list[dict[str, object]]:
+async def products(phone: Phone, query: str = "page=1&limit=20") -> list[dict[str, Any]]:
     body = await phone.call("GET", f"/products?{query}")
     return dart.listing(body["data"].get("products"), dart.product)
 
 
-async def place(phone: Phone, key: str | None = None, quantity: int = 3) -> dict[str, object]:
-    chosen = [p for p in await products(phone, "page=1&limit=20&category=Vegetables") if p["stock"] > 100][:2]  # type: ignore[operator]
+async def place(phone: Phone, key: str | None = None, quantity: int = 3) -> dict[str, Any]:
+    chosen = [p for p in await products(phone, "page=1&limit=20&category=Vegetables") if p["stock"] > 100][:2]
     lines = [
         {"productId": p["id"], "productName": p["name"], "unitPrice": p["price"], "quantity": quantity} for p in chosen
     ]
@@ -94,7 +95,7 @@ async def test_from_login_to_logout(app: TestApp, http: aiohttp.ClientSession) -
     assert cart["subtotal"] == pytest.approx(sum(line["unitPrice"] * line["quantity"] for line in cart["items"]))
 
     order = await place(phone)
-    assert order["total"] == pytest.approx(order["subtotal"] + order["deliveryFee"])  # type: ignore[operator]
+    assert order["total"] == pytest.approx(order["subtotal"] + order["deliveryFee"])
     await app.quiet()
     orders = dart.listing((await phone.data("GET", "/orders?page=1&limit=20")).get("orders"), dart.order)
     assert [o["id"] for o in orders] == [order["id"]]

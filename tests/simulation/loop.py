@@ -61,7 +61,7 @@ class _Numbered:
         try:
             return self.number
         except AttributeError:
-            self.number = next(self.get_loop().numbers)  # type: ignore[attr-defined]
+            self.number = next(self.get_loop().numbers)  # type: ignore[attr-defined]  # get_loop is the other base's
             return self.number
 
     def __eq__(self, other: object) -> bool:
@@ -69,7 +69,7 @@ class _Numbered:
 
 
 class _Task(_Numbered, asyncio.Task[Any]):
-    pass
+    owner: Process
 
 
 class _Future(_Numbered, asyncio.Future[Any]):
@@ -85,7 +85,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.world = Process("world")
         self._busy: list[Process] = []
         """Processes with something ready."""
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[_Task] = []
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = count()
         """Timers of one moment run in the order in which they were set."""
@@ -106,11 +106,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         return _Future(loop=self)
 
     def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> "asyncio.Task[Any]":
-        task: asyncio.Task[Any] = _Task(coro, loop=self, name=name or "task", context=context)
-        task.owner = OWNER.get(self.world) if context is None else context.get(OWNER, self.world)  # type: ignore[attr-defined]
+        task = _Task(coro, loop=self, name=name or "task", context=context)
+        task.owner = OWNER.get(self.world) if context is None else context.get(OWNER, self.world)
         self._tasks.append(task)
         if len(self._tasks) > 500:
-            self._tasks = [each for each in self._tasks if not each.done() or each._log_traceback]  # type: ignore[attr-defined]
+            self._tasks = [each for each in self._tasks if not each.done() or each._log_traceback]
         return task
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
@@ -202,18 +202,18 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def unheard(self) -> list[str]:
         """Errors that nobody caught, those of tasks that nobody asked about too, unless who would have is dead."""
-        failed = [task for task in self._tasks if task.done() and task._log_traceback and task.owner.alive]  # type: ignore[attr-defined]
+        failed = [task for task in self._tasks if task.done() and task._log_traceback and task.owner.alive]
         return self.complaints + [f"{task.get_name()}: {task.exception()!r}" for task in failed]
 
     def bury(self) -> None:
         """At the end: let go of what never ended. Its `finally` blocks run here, where nobody looks any more."""
         for task in self._tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            task._log_traceback = False  # type: ignore[attr-defined]
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own, in no stub
+            task._log_traceback = False
             coroutine = task.get_coro()
             for _ in range(MOST_CLOSES if not task.done() else 0):
                 with suppress(BaseException):
-                    coroutine.close()  # type: ignore[union-attr]
+                    coroutine.close()  # type: ignore[union-attr]  # only eager tasks have none
                     break
         self._tasks.clear()
         self.close()

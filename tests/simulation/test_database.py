@@ -171,7 +171,7 @@ async def test_the_memory_server_answers_as_postgresql_does(
     rows: Rows = getattr(module, "rows", lambda _: [])
     waits = 0
     for seed in range(first, first + BATCH):
-        steps = module.script(seed)  # type: ignore[attr-defined]
+        steps = module.script(seed)  # type: ignore[attr-defined]  # both modules have it
         expected, stored = await in_postgres(steps, rows, real, database)
         answered, kept = in_memory(steps, rows)
         assert answered == expected, differs(answered, expected, seed)

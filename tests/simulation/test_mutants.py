@@ -28,7 +28,7 @@ from tests.simulation.broker import Queue
 from tests.simulation.meanings import inbox as inbox_meanings
 from tests.simulation.meanings import outbox as outbox_meanings
 from tests.simulation.meanings import sessions as session_meanings
-from tests.simulation.postgres import Tables
+from tests.simulation.postgres import Meaning, Tables
 from tests.simulation.runner import once
 from tests.simulation.storage import Outcome, Record, Row, Statement, Txn
 from tests.simulation.world import MEANINGS
@@ -38,6 +38,11 @@ MOST = 60
 
 Patch = pytest.MonkeyPatch
 Planted = tuple[str, str, Callable[[Patch], None]]
+
+
+def means(patch: Patch, sql: str, meaning: Meaning) -> None:
+    """What the server does for a statement from now on."""
+    patch.setitem(MEANINGS, sql, meaning)
 
 
 def any_row(patch: Patch) -> None:
@@ -59,7 +64,7 @@ def unlocked_claim(patch: Patch) -> None:
         seen = inbox_meanings._waiting(txn, record) if record is not None else None
         return Outcome([Row({name: seen[name] for name in inbox_meanings.CLAIMED})] if seen else [])
 
-    patch.setitem(MEANINGS, inbox.CLAIM, claim)  # type: ignore[arg-type]
+    means(patch, inbox.CLAIM, claim)
 
 
 def done_first(patch: Patch) -> None:
@@ -97,7 +102,7 @@ def counted_twice(patch: Patch) -> None:
             txn.write(tables["inbox"].records[consumer, event_id], attempts=attempts + 2)
         return outcome
 
-    patch.setitem(MEANINGS, inbox.FAILED, failed)  # type: ignore[arg-type]
+    means(patch, inbox.FAILED, failed)
 
 
 def forgetful(patch: Patch) -> None:
@@ -161,7 +166,7 @@ def deaf(patch: Patch) -> None:
 
 def unlocked_write(patch: Patch) -> None:
     """A write asks for its session and does not hold it."""
-    patch.setitem(MEANINGS, queries.REQUIRE, session_meanings.session_role)  # type: ignore[arg-type]
+    means(patch, queries.REQUIRE, session_meanings.session_role)
 
 
 def everyone_tries(patch: Patch) -> None:

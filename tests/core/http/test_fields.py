@@ -36,7 +36,8 @@ def allowed(schema: dict[str, Any]) -> st.SearchStrategy[object]:
         offsets = st.integers(-23 * 60, 23 * 60).map(
             lambda minutes: f"{minutes // 60:+03d}:{minutes % 60:02d}"
         ) | st.just("Z")
-        moments = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)).map(datetime.isoformat)  # noqa: DTZ001
+        first, last = datetime(1900, 1, 1), datetime(2199, 12, 31)  # noqa: DTZ001  their offsets are drawn apart
+        moments = st.datetimes(first, last).map(datetime.isoformat)
         return st.builds(str.__add__, moments, offsets)
     if schema["type"] == "string":
         texts = st.from_regex(schema["pattern"]) if "pattern" in schema else st.text(max_size=80)

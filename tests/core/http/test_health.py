@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import pytest
@@ -25,8 +26,8 @@ async def hung() -> None:
     await asyncio.Event().wait()
 
 
-def ready(**checks: object) -> Health:
-    health = Health([HealthCheck(name=name, check=check) for name, check in checks.items()], "1.2.3")  # type: ignore[arg-type]
+def ready(**checks: Callable[[], Awaitable[object]]) -> Health:
+    health = Health([HealthCheck(name=name, check=check) for name, check in checks.items()], "1.2.3")
     health.reasons.clear()
     return health
 
@@ -112,7 +113,7 @@ async def test_health_is_served_while_everything_hangs(probe: Probe) -> None:
 async def test_a_request_id_is_given_back() -> None:
     class Asked:
         method, target, client = "GET", "/health", "1.2.3.4"
-        headers = {"X-Request-ID": "mine-1"}  # noqa: RUF012
+        headers: Mapping[str, str] = {"X-Request-ID": "mine-1"}
 
         async def read(self, limit: int) -> bytes:
             return b""

@@ -59,10 +59,10 @@ async def test_a_file_takes_no_other_method(probe: Probe) -> None:
 async def test_the_docs_page_has_one_policy_its_own(probe: Probe) -> None:
     answer = await probe.get("/docs")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert answer.headers.getall("Content-Security-Policy") == [page()[1]]  # type: ignore[attr-defined]
+    assert answer.headers.getall("Content-Security-Policy") == [page()[1]]  # type: ignore[attr-defined]  # a multidict
     again = await probe.get("/docs", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status == 304
-    assert again.headers.getall("Content-Security-Policy") == [page()[1]]  # type: ignore[attr-defined]
+    assert again.headers.getall("Content-Security-Policy") == [page()[1]]  # type: ignore[attr-defined]  # as above
 
 
 async def test_the_document_is_json(probe: Probe) -> None:

@@ -25,7 +25,8 @@ class Nowhere:
 
 def main() -> None:
     """Measure, tell, and fail when a request waits for its line."""
-    out, route = RequestLog(Nowhere()), Meter().route("product", "GET /api/v1/products")  # type: ignore[arg-type]
+    out = RequestLog(Nowhere())  # type: ignore[arg-type]  # it asks no more of a stream
+    route = Meter().route("product", "GET /api/v1/products")
     noted: list[float] = []
     flushed: list[float] = []
     for _ in range(ROUNDS):

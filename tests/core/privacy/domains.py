@@ -102,7 +102,7 @@ class Loaded:
 
 def privacy(db: Db, *domains: Domain, subscriptions: Sequence[Any] = ()) -> Privacy:
     """The workers of one replica."""
-    return Privacy(db, Loaded(domains, subscriptions))  # type: ignore[arg-type]
+    return Privacy(db, Loaded(domains, subscriptions))  # type: ignore[arg-type]  # of plugins it asks no more
 
 
 async def fill(db: Db, user_id: UUID, **rows: int) -> None:

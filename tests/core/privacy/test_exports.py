@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from core.privacy.exports import KEPT, Exports
-from core.store.db import Db
+from core.store.db import Db, Tx
 from core.types import UserId, uuid7
 from tests.core.privacy.domains import TABLE, Domain, fill, privacy
 
@@ -81,10 +81,10 @@ async def test_a_copy_that_failed_is_tried_again_and_holds_up_no_other(db: Db, m
     ill, well, domain, faulty = UserId(uuid7()), UserId(uuid7()), Domain("base"), True
     export = domain.export
 
-    async def broken(tx: object, user_id: UserId) -> dict[str, str]:
+    async def broken(tx: Tx, user_id: UserId) -> dict[str, str]:
         if faulty and user_id == ill:
             raise LookupError(str(user_id))
-        return await export(tx, user_id)  # type: ignore[arg-type]
+        return await export(tx, user_id)
 
     monkeypatch.setattr(Domain, "export", lambda _, tx, user: broken(tx, user))
     await request(db, ill)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, LiteralString
 from uuid import UUID
 
 import attrs
@@ -85,9 +85,9 @@ async def emitted(db: Db, *users: UUID) -> None:
             tx.emit(told(user))
 
 
-async def payloads(db: Db, table: str, user: UUID) -> list[dict[str, object]]:
+async def payloads(db: Db, table: LiteralString, user: UUID) -> list[dict[str, object]]:
     sql = f"SELECT payload::text FROM {table} WHERE metadata ->> 'userId' = $1 ORDER BY seq"
-    return [orjson.loads(row["payload"]) for row in await db.fetch(sql, str(user))]  # type: ignore[arg-type]
+    return [orjson.loads(row["payload"]) for row in await db.fetch(sql, str(user))]
 
 
 async def test_events_lose_what_they_say_of_a_person_wherever_they_are_and_still_fit_their_class(

@@ -133,11 +133,11 @@ async def serving(url: str, **more: Any) -> AsyncIterator[Db]:
     assert db.pool.opened == 0, "a slot leaked"
 
 
-async def seconds(work: Awaitable[Any]) -> tuple[float, object]:
+async def seconds(work: Awaitable[Any]) -> tuple[float, Any]:
     """How long it took, and what it raised or answered."""
     began = time.monotonic()
     try:
-        got: object = await work
+        got = await work
     except Exception as error:  # noqa: BLE001  the error is the result
         got = error
     return time.monotonic() - began, got

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
-from typing import Any
+from typing import Any, LiteralString
 
 import asyncpg
 import pytest
@@ -21,7 +21,7 @@ from core.types import uuid7
 from tests.core.events.samples import ParcelArrived, ParcelMoved
 
 Admin = Any  # asyncpg.Connection is generic in its stubs only
-REFUSE = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE='VK000', MESSAGE='{}', DETAIL='{}'; END $$"
+REFUSE: LiteralString = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE='VK000', MESSAGE='{}', DETAIL='{}'; END $$"
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ async def outbox(db: Db) -> list[str]:
     return [row[0] for row in await db.fetch("SELECT event_type FROM kernel.outbox ORDER BY seq")]
 
 
-async def code_of(work: object) -> Code:
+async def code_of(work: Awaitable[object]) -> Code:
     with pytest.raises(Problem) as caught:
-        await work  # type: ignore[misc]
+        await work
     return caught.value.code
 
 
@@ -121,24 +121,24 @@ async def test_what_is_done_after_the_commit_is_done_in_order_and_never_fails_it
     [("SELECT 1/0", asyncpg.DivisionByZeroError), ("SELECT pg_sleep(5)", TimeoutError)],
 )
 async def test_a_failed_statement_cannot_be_swallowed(
-    kernel_db: Db, admin: Admin, monkeypatch: pytest.MonkeyPatch, statement: str, error: type[Exception]
+    kernel_db: Db, admin: Admin, monkeypatch: pytest.MonkeyPatch, statement: LiteralString, error: type[Exception]
 ) -> None:
     monkeypatch.setattr(tx_module, "WRITE", 0.1)
-    with pytest.raises(RuntimeError, match="went on after a failed statement"):  # noqa: PT012
+    with pytest.raises(RuntimeError, match="went on after a failed statement"):  # noqa: PT012  the transaction's block
         async with kernel_db.transaction() as tx:
             await tx.execute("INSERT INTO things VALUES (1, 'a')")
             with pytest.raises(error):
-                await tx.fetch(statement)  # type: ignore[arg-type]
+                await tx.fetch(statement)
     assert await admin.fetchval("SELECT count(*) FROM things") == 0
 
 
 async def test_our_functions_refusals_reach_the_service(kernel_db: Db) -> None:
     with pytest.raises(Refused) as caught:
-        await kernel_db.command(REFUSE.format("OUT_OF_STOCK", '{"lines":[1]}'))  # type: ignore[arg-type]
+        await kernel_db.command(REFUSE.format("OUT_OF_STOCK", '{"lines":[1]}'))
     assert (caught.value.reason, caught.value.detail) == ("OUT_OF_STOCK", {"lines": [1]})
     with pytest.raises(Refused) as caught:
         async with kernel_db.transaction() as tx:
-            await tx.execute(REFUSE.format("GONE", ""))  # type: ignore[arg-type]
+            await tx.execute(REFUSE.format("GONE", ""))
     assert caught.value.detail == {}
     assert kernel_db.pool.free == kernel_db.pool.opened == 1
 
@@ -147,8 +147,8 @@ async def test_our_functions_refusals_reach_the_service(kernel_db: Db) -> None:
     ("reason", "code"),
     [("KEY_REUSED", KEY_REUSED), ("IN_PROGRESS", IN_PROGRESS), ("SESSION_ENDED", SESSION_EXPIRED)],
 )
-async def test_the_kernels_own_refusals_are_answers(kernel_db: Db, reason: str, code: Code) -> None:
-    assert await code_of(kernel_db.command(REFUSE.format(reason, ""))) is code  # type: ignore[arg-type]
+async def test_the_kernels_own_refusals_are_answers(kernel_db: Db, reason: LiteralString, code: Code) -> None:
+    assert await code_of(kernel_db.command(REFUSE.format(reason, ""))) is code
 
 
 async def test_a_command_that_emits_wakes_the_relay(kernel_db: Db, admin: Admin) -> None:
@@ -231,7 +231,7 @@ async def test_a_late_statement_is_unavailable_and_its_connection_is_cut(
 
 
 async def test_a_backend_that_was_terminated_fails_one_transaction(kernel_db: Db, admin: Admin) -> None:
-    with pytest.raises(Problem) as caught:  # noqa: PT012
+    with pytest.raises(Problem) as caught:  # noqa: PT012  the block is the transaction
         async with kernel_db.transaction() as tx:
             await admin.execute("SELECT pg_terminate_backend($1)", await tx.fetchval("SELECT pg_backend_pid()"))
             await tx.fetchval("SELECT 1")
@@ -279,7 +279,7 @@ async def test_a_connection_of_ones_own_is_given_back_unless_it_is_inside_a_tran
         async with kernel_db.connection():
             raise LookupError
     assert kernel_db.pool.opened == kernel_db.pool.free == 1
-    with pytest.raises(LookupError):  # noqa: PT012
+    with pytest.raises(LookupError):  # noqa: PT012  the block is the loan
         async with kernel_db.connection() as connection:
             await connection.execute("BEGIN")
             raise LookupError

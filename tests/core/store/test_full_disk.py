@@ -14,6 +14,7 @@ from tests.core.store.primary import BUSY, INSERT, TABLE, Primary, seconds, serv
 
 MEGABYTES = 96
 GROW = "INSERT INTO filling SELECT repeat(md5(random()::text), 200) FROM generate_series(1, 300) RETURNING 1"
+FULL = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file'; END $$"
 
 
 @pytest.fixture
@@ -62,10 +63,9 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_heals_by_itself(small
 
 
 async def test_the_error_of_a_full_disk_ends_writes_and_not_reads(new_database: NewDatabase) -> None:
-    full = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file'; END $$"
     async with serving(await new_database()) as db:
         await db.command(TABLE)
-        results = [await seconds(db.command(full)) for _ in range(6)]  # type: ignore[arg-type]
+        results = [await seconds(db.command(FULL)) for _ in range(6)]
         assert all(unavailable(got) for _, got in results)
         assert (db.writes.state, db.breaker.state) == (State.OPEN, State.CLOSED)
         assert await db.fetchval("SELECT 1") == 1

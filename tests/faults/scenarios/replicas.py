@@ -184,7 +184,7 @@ async def rolling(stage: Stage) -> None:
             stage.wrong.append(f"replica {name} ended with {code}")
         replica.child.start(**new)
         await replica.ready()
-        await stage.until(lambda name=name: world.balancer.up()[name], 10)  # type: ignore[misc]
+        await stage.until(lambda name=name: world.balancer.up()[name], 10)  # type: ignore[misc]  # of this turn
     stage.healed()
 
 

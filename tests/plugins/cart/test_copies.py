@@ -1,5 +1,6 @@
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ class Unsteady(Redis):
     def __init__(self, redis: Redis) -> None:
         self._real, self.prefix, self.away = redis, redis.prefix, False
 
-    async def call(self, *args: bytes) -> object:  # type: ignore[override]
+    async def call(self, *args: bytes) -> Any:
         if self.away:
             raise RedisDown("switched off")
         return await self._real.call(*args)

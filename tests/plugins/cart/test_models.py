@@ -1,6 +1,7 @@
 import time
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from plugins.product.ports import ProductId, ProductView
 
 
 def view(**change: object) -> ProductView:
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "id": ProductId(uuid7()),
         "name": "Carrot",
         "slug": "carrot",
@@ -26,7 +27,7 @@ def view(**change: object) -> ProductView:
         "active": True,
         **change,
     }
-    return ProductView(**values)  # type: ignore[arg-type]
+    return ProductView(**values)
 
 
 def cart(*lines: tuple[ProductId, int]) -> Cart:

@@ -1,6 +1,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime
+from typing import LiteralString
 
 import orjson
 import pytest
@@ -22,7 +23,7 @@ from tests.plugins.cart.conftest import NewProduct, Shopper, contributed
 
 CHECKS = contributed()[0]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-SQL = {"carts.take_lines": "SELECT carts.take_lines($1, $2, $3)"}
+SQL: dict[str, LiteralString] = {"carts.take_lines": "SELECT carts.take_lines($1, $2, $3)"}
 REPRICE = "UPDATE products.products SET price_paise = $2 WHERE id = $1"
 AGE = "UPDATE carts.carts SET updated_at = updated_at - interval '8 days' WHERE user_id = ANY($1)"
 LEFT = "SELECT count(*) FROM carts.carts WHERE user_id = ANY($1)"
@@ -55,9 +56,9 @@ def subtotal(answer: bytes) -> float:
     return found
 
 
-async def edit(db: Db, catalog: Catalog, sql: str, *args: object) -> None:
+async def edit(db: Db, catalog: Catalog, sql: LiteralString, *args: object) -> None:
     async with db.transaction() as tx:
-        await tx.execute(sql, *args)  # type: ignore[arg-type]
+        await tx.execute(sql, *args)
     await catalog.refresh()
 
 
@@ -179,7 +180,7 @@ async def test_after_the_sql_of_an_order_the_copy_is_forgotten(
     service: CartService, app: TestApp, shopper: Shopper, product: ProductId
 ) -> None:
     await service.add(shopper.user_id, product, 5)
-    await app.db.command(SQL[TAKE_LINES], shopper.user_id, [product], [2])  # type: ignore[arg-type]
+    await app.db.command(SQL[TAKE_LINES], shopper.user_id, [product], [2])
     carts = app.services.get(CARTS)
     await carts.forget(shopper.user_id)
     assert lines(await service.read(shopper.user_id)) == {str(product): 3}

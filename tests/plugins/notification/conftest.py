@@ -18,7 +18,7 @@ from core.store.pool import Pool
 from core.types import UserId, uuid7
 from plugins.notification import subscribers
 from plugins.notification.channels.build import Channels, build
-from plugins.notification.ports import Medium, Message, NotSent, Sent, Template
+from plugins.notification.ports import Channel, Medium, Message, NotSent, Sent, Template
 from plugins.notification.sending import Courier, Pace
 from plugins.notification.service import NotificationService
 from plugins.notification.settings import NotificationSettings
@@ -87,9 +87,9 @@ class Room:
     service: NotificationService
     texts: dict[str, Template]
 
-    def courier(self, medium: Medium, channel: object, pace: Pace = PACE) -> Courier:
+    def courier(self, medium: Medium, channel: Channel, pace: Pace = PACE) -> Courier:
         """A worker, as one replica has."""
-        return Courier(medium, channel, self.db, self.users, pace, self.texts.get)  # type: ignore[arg-type]
+        return Courier(medium, channel, self.db, self.users, pace, self.texts.get)
 
     async def tell(self, user: UserId, template: str = "ORDER_PLACED", meta: EventMeta | None = None) -> EventMeta:
         """What the bus does with an event."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import attrs
 import pytest
@@ -19,12 +20,12 @@ async def test_a_mark_is_tried_again_when_the_database_was_away_for_a_moment(
     courier = clean.courier(Medium.PUSH, FakeChannel())
     real, calls = courier._deliveries.sent, 0
 
-    async def once_away(*args: object) -> None:
+    async def once_away(*args: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
             raise Problem(UNAVAILABLE)
-        await real(*args)  # type: ignore[arg-type]
+        await real(*args)
 
     monkeypatch.setattr(courier._deliveries, "sent", once_away)
     await courier.round()
@@ -72,11 +73,11 @@ async def test_a_running_courier_outlives_a_database_that_is_away(clean: Room, m
     courier = clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, poll=0.02))
     real = courier._deliveries.claim
 
-    async def away_once(*args: object) -> object:
+    async def away_once(*args: Any) -> object:
         if not failed.is_set():
             failed.set()
             raise Problem(UNAVAILABLE)
-        return await real(*args)  # type: ignore[arg-type]
+        return await real(*args)
 
     monkeypatch.setattr(courier._deliveries, "claim", away_once)
     user, _ = await clean.with_push()

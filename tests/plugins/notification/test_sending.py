@@ -9,6 +9,7 @@ import pytest
 
 from plugins.notification.models import RETRY_AFTER
 from plugins.notification.ports import Medium, Message, Permanent, Temporary
+from plugins.notification.sending import Courier
 from tests.plugins.notification.conftest import PACE, FakeChannel, Room
 
 
@@ -57,8 +58,8 @@ async def test_two_replicas_racing_send_each_message_once(clean: Room) -> None:
     pace = attrs.evolve(PACE, concurrency=7)
     couriers = [clean.courier(Medium.PUSH, channel, pace) for _ in range(3)]
 
-    async def drain(courier: object) -> None:
-        while await courier.round():  # type: ignore[attr-defined]
+    async def drain(courier: Courier) -> None:
+        while await courier.round():
             pass
 
     await asyncio.gather(*map(drain, couriers))

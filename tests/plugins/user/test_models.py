@@ -1,3 +1,4 @@
+import ipaddress
 from datetime import UTC, datetime
 
 import attrs
@@ -91,8 +92,6 @@ def test_a_limit_sees_an_address_or_the_network_of_one_customer(client: str, key
 
 @given(st.integers(0, 2**128 - 1), st.integers(0, 2**72 - 1))
 def test_neighbours_in_a_56_share_a_limit(number: int, host: int) -> None:
-    import ipaddress  # noqa: PLC0415
-
     first = ipaddress.IPv6Address(number)
     second = ipaddress.IPv6Address(number >> 72 << 72 | host)
     if first.ipv4_mapped is None and second.ipv4_mapped is None:

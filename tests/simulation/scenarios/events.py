@@ -183,7 +183,7 @@ class Events:
         """What may go wrong."""
         faults.database()
         for replica in self.replicas:
-            faults.replica(lambda r=replica: r.process, replica.start)  # type: ignore[misc]
+            faults.replica(lambda r=replica: r.process, replica.start)  # type: ignore[misc]  # of this turn
 
     async def requests(self, db: Db) -> None:
         """What a replica's users do: each request announces one event or two, in one transaction."""
@@ -222,7 +222,9 @@ class Events:
                 check(key in inbox, f"event {event['seq']} reached {consumer.name}")
                 row = inbox[key].committed
                 assert row is not None
-                times = effects[key].committed["times"] if key in effects else 0  # type: ignore[index]
+                effect = effects[key].committed if key in effects else {"times": 0}
+                assert effect is not None
+                times = effect["times"]
                 check(
                     times == (row["state"] == "done"),
                     f"event {event['seq']} took effect once at {consumer.name}, not {times}",

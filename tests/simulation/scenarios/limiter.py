@@ -6,7 +6,7 @@ Who keeps to the rate is never refused for what others do.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from core.http.limits import Buckets, Limited
@@ -77,12 +77,12 @@ class MemoryRedis:
 class MemoryScript:
     """One of them."""
 
-    def __init__(self, redis: MemoryRedis, work: "object") -> None:
+    def __init__(self, redis: MemoryRedis, work: Callable[[Sequence[bytes], Sequence[bytes]], object]) -> None:
         self._redis, self._work = redis, work
 
     async def __call__(self, keys: Sequence[bytes], args: Sequence[bytes] = ()) -> object:
         await self._redis.pass_time()
-        result: object = self._work(keys, args)  # type: ignore[operator]
+        result = self._work(keys, args)
         await self._redis.pass_time()
         return result
 

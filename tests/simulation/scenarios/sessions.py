@@ -243,7 +243,7 @@ async def sessions(world: World) -> None:
     faults = Faults(world, house.grace)
     faults.database()
     for replica in house.replicas:
-        faults.replica(lambda r=replica: r.process, replica.start)  # type: ignore[misc]
+        faults.replica(lambda r=replica: r.process, replica.start)  # type: ignore[misc]  # of this turn
         replica.start()
     users = [uuid7() for _ in range(world.rng.choice((1, 3)))]
     clients = [house.sign_in(world.rng.choice(users)) for _ in range(world.rng.choice((2, 5)))]
