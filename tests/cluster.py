@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.core.program import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 LONG = 60.0

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.architecture.code import ROOT
+from tests.ports import free_port
 
 START = 180.0
 """Seconds that a node gets to start: 5 to 12 on a machine that does nothing else, over 60 on one that is overrun."""
@@ -33,23 +34,12 @@ def program() -> str:
     )
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    with suppress(OSError):
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        ports: list[int] = [each.getsockname()[1] for each in sockets]
-        for each in sockets:
-            each.close()
-        return ports
-    raise AssertionError("no free ports")
-
-
 class Rabbit:
     """One node. Its queues outlive `kill`, which is kill -9."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._program = folder, program()
-        self._port, distribution, self._epmd = free_ports(3)
+        self._port, distribution, self._epmd = (free_port() for _ in range(3))
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}/"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "rabbitmq.conf").write_text(CONFIG)

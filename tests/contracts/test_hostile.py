@@ -12,7 +12,7 @@ from core.testing import Answer, TestApp
 from tests.contracts.conftest import NewWorld, is_for_admins
 from tests.contracts.hostile import BODIES, EXTRA, HEADERS, QUERIES, STRANGERS, TEXTS, ZIPPED, Samples, encoded, spoilt
 from tests.contracts.world import HOME, World
-from tests.people import NewCustomer, new_phone
+from tests.people import NewCustomer, new_phone, while_fresh
 
 VALUE = re.compile(r"\{(\w+)(?::\w+)?\}")
 OWNED = {"address_id", "order_id", "export_id", "id", "method_id"}
@@ -96,7 +96,7 @@ def way() -> str:
 
 @pytest.fixture(scope="session")
 def worlds() -> dict[str, World]:
-    """One for each route: most of what is tried there leaves no trace."""
+    """One for each route and a while: most of what is tried there leaves no trace."""
     return {}
 
 
@@ -104,7 +104,7 @@ def worlds() -> dict[str, World]:
 async def caller(
     app: TestApp, route: Route, worlds: dict[str, World], new_world: NewWorld, new_customer: NewCustomer
 ) -> Caller:
-    name = f"{route.method} {route.path}"
+    name = f"{route.method} {route.path} {while_fresh()}"
     if name not in worlds:
         worlds[name] = await new_world()
     return Caller(app, route, worlds[name], new_customer)

@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 from core import cli
-from core.sockets import bind
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LONG = 80.0
@@ -39,12 +39,6 @@ def until(condition: Callable[[], object], what: str, seconds: float = LONG) -> 
     while not condition():
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with bind("127.0.0.1", 0) as sock:
-        return int(sock.getsockname()[1])
 
 
 def fetch(url: str, seconds: float = 5.0) -> tuple[int, dict[str, Any]]:

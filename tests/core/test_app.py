@@ -22,7 +22,7 @@ from core.store import migrate
 from core.store.embedded import Servers
 from tests.core.harness import NewProbe, NewSettings, Probe, listening
 from tests.core.http.probe import ProbePlugin
-from tests.core.program import free_port
+from tests.ports import free_port
 
 SOON = 20.0
 

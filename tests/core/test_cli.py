@@ -10,7 +10,8 @@ import pytest
 from core.cli import program as commands
 from core.store.embedded import Servers
 from tests.conftest import NewDatabase
-from tests.core.program import Program, free_port
+from tests.core.program import Program
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

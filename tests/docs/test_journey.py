@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,17 +18,11 @@ import pytest
 from tests.architecture.code import ROOT
 from tests.conftest import NewDatabase
 from tests.docs.readme import steps
+from tests.ports import free_port
 
 START, STOP = 60.0, 30.0
 """Seconds."""
 MARK = "=== step"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def ready(api: str) -> bool:

@@ -14,7 +14,8 @@ import asyncpg
 
 from core.store.embedded_process import Account
 from core.store.embedded_programs import Programs, service_account
-from tests.faults.processes import CannotRun, Child, NotRunning, free_port, give
+from tests.faults.processes import CannotRun, Child, NotRunning, give
+from tests.ports import free_port
 
 OWNER, SHOP = "postgres", "shop"
 STANDBY = "standby"

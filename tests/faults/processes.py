@@ -120,13 +120,6 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def answers(port: int) -> bool:
     """Whether somebody accepts connections there."""
     with socket.socket() as sock:

@@ -12,7 +12,8 @@ import orjson
 from aiohttp import web
 
 from core.store.embedded_programs import Programs
-from tests.faults.processes import Child, NotRunning, answers, free_port
+from tests.faults.processes import Child, NotRunning, answers
+from tests.ports import free_port
 from tests.providers.sms import GatewayServer
 
 UP = 20.0

@@ -16,9 +16,10 @@ import attrs
 from tests.faults.broker import Broker
 from tests.faults.never.book import PLUGINS
 from tests.faults.postgres import Cluster
-from tests.faults.processes import ROOT, Child, NotRunning, free_port, workplace
+from tests.faults.processes import ROOT, Child, NotRunning, workplace
 from tests.faults.proxy import FaultProxy, Mode
 from tests.faults.stores import Balancer, SmsServer, Valkey
+from tests.ports import free_port
 from tests.providers.sms import KEY
 
 PROGRAM = (sys.executable, "-m", "core")

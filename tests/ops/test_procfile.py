@@ -10,8 +10,9 @@ from urllib.request import urlopen
 import click
 import pytest
 
-from tests.faults.processes import ROOT, free_port, workplace
+from tests.faults.processes import ROOT, workplace
 from tests.ops.stores import stores
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.ops, pytest.mark.timeout(300)]
 HONCHO = ROOT / ".venv/ops/bin/honcho"

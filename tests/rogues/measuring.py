@@ -22,8 +22,8 @@ import attrs
 from core.store.embedded import Servers
 from plugins.order.demo import newest_code
 from plugins.user.commands import JOURNAL
-from tests.core.program import free_port
 from tests.journeys.test_app import HOME
+from tests.ports import free_port
 
 CLIENTS, BUYERS = 4, 2
 PAUSE, LONGER = 0.01, 0.05

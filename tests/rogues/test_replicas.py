@@ -15,7 +15,8 @@ import pytest
 from core import configuration
 from tests.conftest import NewDatabase
 from tests.core.isolation.eventually import PATIENCE
-from tests.core.program import LONG, free_port
+from tests.core.program import LONG
+from tests.ports import free_port
 from tests.rogues.running import installed
 from tests.transports import until
 

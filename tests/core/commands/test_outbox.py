@@ -190,9 +190,9 @@ async def test_a_rate_is_kept(desk: Desk) -> None:
 
 async def test_ctrl_c_between_batches_loses_nothing(desk: Desk) -> None:
     """The program itself, in a process of its own."""
-    events = [await desk.dead() for _ in range(40)]
+    events = [await desk.dead() for _ in range(60)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "core", "outbox", "replay", "--all", "--rate", "2/s", "--yes"],
+        [sys.executable, "-m", "core", "outbox", "replay", "--all", "--rate", "1/s", "--yes"],
         env=desk.program.env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     end = time.monotonic() + LONG
@@ -204,7 +204,7 @@ async def test_ctrl_c_between_batches_loses_nothing(desk: Desk) -> None:
     assert process.returncode == 1
     assert "Traceback" not in said
     back = await desk.one("SELECT count(*) FROM kernel.outbox")
-    assert f"stopped after {back} of 40: what is done stays done" in said
+    assert f"stopped after {back} of {len(events)}: what is done stays done" in said
     assert back + await desk.one("SELECT count(*) FROM kernel.outbox_dead") == len(events)
     assert sum(details["count"] for *_, details in await desk.noted()) == back
-    assert desk.says("outbox", "replay", "--all", "--yes").startswith(f"{40 - back} dead events")
+    assert desk.says("outbox", "replay", "--all", "--yes").startswith(f"{len(events) - back} dead events")

@@ -15,7 +15,8 @@ import pytest
 
 from core.store.embedded import Servers
 from tests.conftest import NewDatabase
-from tests.core.program import LONG, ROOT, TOKEN, Program, Started, free_port
+from tests.core.program import LONG, ROOT, TOKEN, Program, Started
+from tests.ports import free_port
 
 REASON = "orders are slow"
 NARROW, WIDE, HIGH = 100, 120, 50

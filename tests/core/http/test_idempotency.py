@@ -32,6 +32,13 @@ async def add(probe: Probe, person: Person, name: str, key: str) -> tuple[int, o
     )
 
 
+async def answered(probe: Probe, person: Person, name: str, key: str) -> tuple[int, object, bool]:
+    """As the app asks: again, with the same key, while there is no room for it."""
+    while (answer := await add(probe, person, name, key))[0] == UNAVAILABLE.status:
+        await asyncio.sleep(0.1)
+    return answer
+
+
 async def test_a_repeat_gets_the_stored_answer(probe: Probe) -> None:
     person, name = probe.person(), uuid4().hex[:12]
     assert await add(probe, person, name, "1") == (201, {"text": f"{name} 1"}, False)
@@ -41,7 +48,7 @@ async def test_a_repeat_gets_the_stored_answer(probe: Probe) -> None:
 
 async def test_fifty_at_once_have_one_effect_and_equal_answers(probe: Probe) -> None:
     person, name = probe.person(), uuid4().hex[:12]
-    answers = await asyncio.gather(*(add(probe, person, name, "k") for _ in range(50)))
+    answers = await asyncio.gather(*(answered(probe, person, name, "k") for _ in range(50)))
     assert {(status, str(data)) for status, data, _ in answers} == {(201, str({"text": f"{name} 1"}))}
     assert sum(not replayed for _, _, replayed in answers) == 1
 

@@ -8,7 +8,8 @@ import pytest
 from core.sockets import bind
 from core.store.embedded import Servers
 from tests.conftest import NewDatabase
-from tests.core.program import TOKEN, Program, free_port, until
+from tests.core.program import TOKEN, Program, until
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 NOWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1"}

@@ -15,7 +15,8 @@ import pytest
 
 from core.store.embedded import Servers
 from tests.conftest import NewDatabase
-from tests.core.program import ROOT, fetch, free_port, until
+from tests.core.program import ROOT, fetch, until
+from tests.ports import free_port
 
 LIMIT = 120.0
 """Seconds of machine time for all of it."""

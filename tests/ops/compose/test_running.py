@@ -14,11 +14,12 @@ import pytest
 
 from ops.kong.ring import issuer
 from plugins.order.demo import Client
-from tests.faults.processes import ROOT, free_port
+from tests.faults.processes import ROOT
 from tests.ops.compose.standing import have_stores
 from tests.ops.containers import IMAGE, build, call, environment, exists
 from tests.ops.gateway.haproxy import named, secret
 from tests.ops.stores import Walk
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.ops, pytest.mark.timeout(1500)]
 

@@ -18,10 +18,11 @@ import attrs
 from core.store.embedded import Servers
 from ops.deploying.local import LocalPlace, LocalTarget
 from tests.faults.load.codes import Inbox
-from tests.faults.processes import Child, answers, free_port
+from tests.faults.processes import Child, answers
 from tests.faults.stores import SmsServer, haproxy
 from tests.faults.world import GENEROUS
 from tests.ops.deploy.buying import Buying
+from tests.ports import free_port
 from tests.providers.sms import KEY
 from tests.releases import release
 

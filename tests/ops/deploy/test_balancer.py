@@ -14,7 +14,7 @@ from ops.deploying.kubectl import Kubectl, weights_patch
 from ops.deploying.kubernetes import standing_of
 from ops.deploying.model import DeployError
 from ops.deploying.target import Standing
-from tests.faults.processes import free_port
+from tests.ports import free_port
 
 KUBECTL = shutil.which("kubectl")
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")

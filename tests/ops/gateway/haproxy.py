@@ -12,10 +12,11 @@ from core.keys import POLL, KeyRing
 from core.store.db import Db
 from core.store.pool import Pool
 from ops.kong.ring import issuer
-from tests.faults.processes import ROOT, Child, answers, free_port
+from tests.faults.processes import ROOT, Child, answers
 from tests.faults.stores import haproxy
 from tests.faults.world import Replica
 from tests.ops.stores import Stores, stores
+from tests.ports import free_port
 
 HERE = ROOT / "ops/haproxy"
 ORIGIN = "https://shop.vurksha.example"

@@ -15,9 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from plugins.order.demo import Client
-from tests.faults.processes import free_port
 from tests.ops.containers import IMAGE, ROOT, Built, Container, Failed, build, call
 from tests.ops.stores import Stores, Walk, stores
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.ops, pytest.mark.timeout(900)]
 

@@ -11,11 +11,11 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
-from tests.faults.processes import free_port
 from tests.ops.containers import IMAGE, Failed, build, call, exists
 from tests.ops.k8s.rendered import Object, objects, of
 from tests.ops.k8s.settings import secret_file
 from tests.ops.stores import Stores, stores
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.ops, pytest.mark.timeout(900)]
 POD = "vurksha-green-pod-0"

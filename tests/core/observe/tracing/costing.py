@@ -31,8 +31,8 @@ from core.settings import TracingSettings
 from core.store.embedded import Embedded
 from core.testing import TestApp
 from tests.core.observe.tracing.pressing import collector, loaded
-from tests.core.program import free_port
 from tests.people import new_phone, sign_in
+from tests.ports import free_port
 from tests.rogues.running import serving
 
 ALLOWED = 1.05

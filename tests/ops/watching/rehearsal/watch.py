@@ -14,8 +14,9 @@ from aiohttp import web
 
 from ops.prometheus.__main__ import files
 from ops.prometheus.model import BRISK
-from tests.faults.processes import Child, answers, free_port
+from tests.faults.processes import Child, answers
 from tests.ops.watching.tools import ROOT, dump, load
+from tests.ports import free_port
 
 UP = 30.0
 SCRAPE = "1s"

@@ -14,10 +14,10 @@ from core.testing.running import running, settings_for
 from core.types import uuid7
 from plugins.payment.states import State
 from plugins.product.ports import CATALOG
-from tests.faults.processes import free_port
 from tests.plugins.order.conftest import CATEGORY, Shop
 from tests.plugins.payment.conftest import BUILT_IN, Till
 from tests.plugins.payment.fake import FakeProvider
+from tests.ports import free_port
 from tests.providers.razorpay import KEY_ID, KEY_SECRET, Razorpay
 from tests.providers.razorpay_webhooks import SECRET, Webhooks
 
