@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from base64 import urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 LEEWAY = 5
 """Seconds that `exp` may lie in the past (RELIABILITY 4.4)."""
 REMEMBERED = 50_000
+"""Tokens that verified, at most; about 1 KB each."""
+FORGET_AT_ONCE = 10
+"""Of those, what one more may push out: more than one, or who has expired would stay."""
 BEARER = "Bearer "
 ALGORITHMS = {"HS256": "sha256", "HS512": "sha512"}
 """Those that a key may be pinned to, and their hash."""
@@ -92,7 +96,7 @@ class TokenIssuer:
         """Seconds that an access token lives."""
         self.stale = False
         """The ring was not read for so long that a key it lacks may be a good one."""
-        self._known: dict[str, tuple[float, Principal]] = {}
+        self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
         self._ring: dict[str, SigningKey] = {}
         self.adopt(self.configured[0], self.configured)
 
@@ -104,7 +108,7 @@ class TokenIssuer:
             header = {"alg": active.algorithm, "typ": "JWT", "kid": active.kid}
             self._head, self._digest = _base64url(orjson.dumps(header)) + b".", ALGORITHMS[active.algorithm]
         if any(self._ring.get(kid) != key for kid, key in before.items()):
-            self._known = {}
+            self._known = OrderedDict()
 
     def issue(self, user_id: UUID, session_id: UUID, role: str) -> str:
         """An access token for one session. Raises Problem(UNAVAILABLE) when the ring has no key to sign with."""
@@ -129,7 +133,7 @@ class TokenIssuer:
     def principal(self, header: str | None) -> Principal:
         """Who an Authorization header speaks for; raises Problem with a 401 code.
 
-        A token that verified once is remembered until it expires. A refusal never is.
+        A token that verified once is remembered until it expires, and forgotten soon after. A refusal never is.
         """
         if not header:
             raise Problem(UNAUTHORIZED)
@@ -139,10 +143,17 @@ class TokenIssuer:
         if not header.startswith(BEARER):
             raise Problem(UNAUTHORIZED)
         expires, principal = self._verify(header[len(BEARER) :])
-        if len(self._known) >= REMEMBERED:
-            self._known = dict(list(self._known.items())[REMEMBERED // 10 :])
+        self._forget(time.time())
         self._known[header] = expires, principal
         return principal
+
+    def _forget(self, now: float) -> None:
+        """Make room. The oldest come first; one that lives longer than those after it keeps them a little."""
+        for _ in range(FORGET_AT_ONCE):
+            oldest = next(iter(self._known.values()), None)
+            if oldest is None or (oldest[0] > now and len(self._known) < REMEMBERED):
+                return
+            self._known.popitem(last=False)
 
     def _verify(self, token: str) -> tuple[float, Principal]:
         try:

@@ -45,11 +45,19 @@ class Connection(Base):
         found = self.held.get(sql)
         if found is None:
             # With asyncpg's own cache off a statement without a name is the unnamed one: parsed again at every use.
-            found = await self.prepare(sql, name=f"held_{next(self._names)}", timeout=remaining(1.0))
+            found = await self._prepared(sql)
             if len(self.held) >= MAX_HELD:
                 self.held.clear()
             self.held[sql] = found
         return found
+
+    async def _prepared(self, sql: str) -> "PreparedStatement[Any]":
+        try:
+            return await self.prepare(sql, name=f"held_{next(self._names)}", timeout=remaining(1.0))
+        except AttributeError as error:  # asyncpg's, on its way to ask for the types: it has no protocol any more
+            if self.is_closed():
+                raise asyncpg.InterfaceError("the connection broke while a statement was prepared") from error
+            raise
 
 
 def _watch_peer(sock: socket.socket) -> None:

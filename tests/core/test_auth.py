@@ -191,8 +191,21 @@ def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatc
     for _ in range(50):
         tokens.principal("Bearer " + tokens.issue(uuid4(), SESSION, "CUSTOMER"))
         sizes.append(len(tokens._known))
-    assert sizes[:21] == [*range(1, 21), 19], "a tenth makes room"
-    assert max(sizes) == 20
+    assert sizes == [*range(1, 21), *[20] * 30], "the oldest makes room"
+
+
+def test_a_token_that_expired_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, now = issuer(), int(time.time())
+    for _ in range(30):
+        tokens.principal(f"Bearer {forged(sub=str(uuid4()), exp=now + 60)}")
+    longer = f"Bearer {forged(exp=now + 600)}"
+    tokens.principal(longer)
+    assert len(tokens._known) == 31
+    monkeypatch.setattr(auth.time, "time", lambda: now + 60 + LEEWAY)
+    for _ in range(4):
+        tokens.principal(f"Bearer {forged(sub=str(uuid4()), exp=now + 600)}")
+    assert longer in tokens._known
+    assert len(tokens._known) == 1 + 4
 
 
 def test_roles_and_the_leeway_are_those_of_the_contract() -> None:

@@ -119,6 +119,28 @@ async def test_a_read_on_a_connection_that_broke_is_asked_again(db: Db) -> None:
     assert await asking == 1
 
 
+async def test_a_connection_that_breaks_while_types_are_asked_for_is_no_error_of_ours(
+    db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What asyncpg says there is AttributeError, as a soak found."""
+    ask = asyncpg.Connection._introspect_types
+    broken: list[object] = []
+
+    async def breaking(connection: "asyncpg.Connection[asyncpg.Record]", *args: Any) -> Any:
+        if not broken:
+            broken.append(connection)
+            connection.terminate()
+        return await ask(connection, *args)
+
+    await db.command("CREATE TYPE mood AS ENUM ('well')")
+    await db.command("CREATE TABLE moods (mood mood)")
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", breaking)
+    assert unavailable((await seconds(db.command("INSERT INTO moods VALUES ($1)", "well")))[1])
+    assert broken
+    assert await db.command("INSERT INTO moods VALUES ($1) RETURNING 1 AS one", "well")
+    assert await db.fetchval("SELECT count(*) FROM moods") == 1
+
+
 async def test_reads_are_not_asked_again_without_end(db: Db) -> None:
     admin = await asyncpg.connect(db.pool.dsn)
     reads = [asyncio.ensure_future(seconds(db.fetchval("SELECT pg_sleep(1.2)"))) for _ in range(3)]
