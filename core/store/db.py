@@ -73,7 +73,10 @@ class Db:
             answer = self._failed(connection, began, error)
             if answer is error:
                 raise
-            raise answer from error
+            try:
+                raise answer from error
+            finally:
+                del answer  # its traceback has this frame: a circle, which would wait for the collector
         except BaseException:
             self._cancelled(connection, began)
             raise
@@ -217,7 +220,10 @@ class Db:
             answer = self._failed(connection, began, error)
             if answer is error:
                 raise
-            raise answer from error
+            try:
+                raise answer from error
+            finally:
+                del answer  # its traceback has this frame: a circle, which would wait for the collector
         except BaseException:
             self._cancelled(connection, began)
             raise

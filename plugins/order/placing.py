@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from core.errors import UNAVAILABLE, FieldError, Invalid, Problem
+from core.errors import UNAVAILABLE, Code, FieldError, Invalid, Problem
 from core.http.routing import Operation
 from core.store.db import Db, Refused
 from core.types import UserId, uuid7
@@ -52,7 +52,9 @@ class Placing:
             try:
                 draft = await self._draft(UserId(operation.user_id), body)
             except Problem as refusal:
-                return await self._stored(operation, session_id, refusal)
+                if (stored := await self._stored(operation, session_id, refusal.code)) is None:
+                    raise
+                return stored
             ready = prepared(operation.user_id, draft)
             try:
                 placed = await self._placements.place(self._db, operation, session_id, ready, self._terms)
@@ -76,14 +78,11 @@ class Placing:
         self._counts.placed_paise.add(method, by=draft.bill.total)
         self._counts.states.add(draft.state.status)
 
-    async def _stored(self, operation: Operation, session_id: UUID, refusal: Problem) -> Placed:
+    async def _stored(self, operation: Operation, session_id: UUID, code: Code) -> Placed | None:
         """The answer to the first of two equal requests; its own effects may be why the second is refused now."""
-        if refusal.code is UNAVAILABLE or not operation.given:
-            raise refusal
-        stored = await self._placements.stored(self._db, operation, session_id)
-        if stored is None:
-            raise refusal
-        return stored
+        if code is UNAVAILABLE or not operation.given:
+            return None
+        return await self._placements.stored(self._db, operation, session_id)
 
     async def _draft(self, user_id: UserId, body: PlaceOrderBody) -> Draft:
         purchase, address = await self._buying.purchase(user_id, body)
