@@ -213,6 +213,7 @@ def _flatten(error: BaseException, path: tuple[str, ...]) -> Iterator[FieldError
     """Every leaf of cattrs' tree of errors with its path on the wire."""
     if isinstance(error, cattrs.BaseValidationError):
         for inner in error.exceptions:
+            inner.__traceback__ = None  # it has the frame that has it: a circle, which would wait for the collector
             step = tuple(map(_step, getattr(inner, "__notes__", ())[-1:]))
             yield from _flatten(inner, path + step)
         return

@@ -39,6 +39,11 @@ ASKED: Mapping[str, tuple[Ask, int]] = {
     "a cart": (lambda app, customer: app.get("/cart", as_=customer), 200),
     "no token": (lambda app, _: app.get("/cart"), 401),
     "a bad token": (lambda app, _: app.get("/cart", headers={"Authorization": "Bearer x.y.z"}), 401),
+    "a body that makes no sense": (lambda app, customer: app.post("/cart/items", as_=customer, json={"x": 1}), 400),
+    "an order that makes no sense": (
+        lambda app, customer: app.post("/orders", as_=customer, json={"items": [{"quantity": 0}, 7]}),
+        400,
+    ),
     "no such order": (lambda app, customer: app.get(f"/orders/{uuid7()}", as_=customer), 404),
     "an item that is not sold": (
         lambda app, customer: app.post("/cart/items", as_=customer, json={"productId": str(uuid7()), "quantity": 1}),
