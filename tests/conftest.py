@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -43,6 +44,12 @@ LINGER = 2.0
 """Seconds that a test's tasks get to end by themselves."""
 CONNECTIONS = ("RequestHandler.start", "Pipe._read", "Pipe._write")
 """Tasks that last as long as a connection: the app may open one, or Redis's anew, during any test."""
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C work in programs that tests start: shells have what they start in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,9 +14,9 @@ from tests.journeys.test_app import HOME
 from tests.people import Customer
 from tests.plugins.product.shelf import new_shelf
 
-REQUESTS = 20
-NOISE = 5 * REQUESTS
-"""Objects that others in this process may leave meanwhile; one refusal in a circle is 60 and more."""
+REQUESTS, ROUNDS = 20, 3
+NOISE = 2 * REQUESTS
+"""Objects; one refusal in a circle is some 40 of them."""
 
 Ask = Callable[[TestApp, Customer], Awaitable[Answer]]
 
@@ -58,11 +58,17 @@ ASKED: Mapping[str, tuple[Ask, int]] = {
 async def test_an_answer_leaves_no_circle(name: str, app: TestApp, customer: Customer) -> None:
     ask, status = ASKED[name]
     assert (await ask(app, customer)).status == status
+    found = [await circles(ask, app, customer) for _ in range(ROUNDS)]
+    assert min(found) < NOISE, found  # what others in this process leave meanwhile is not there each time
+
+
+async def circles(ask: Ask, app: TestApp, customer: Customer) -> int:
+    """Objects in circles after some requests."""
     gc.collect()
     gc.disable()
     try:
         for _ in range(REQUESTS):
             await ask(app, customer)
-        assert gc.collect() < NOISE
+        return gc.collect()
     finally:
         gc.enable()
