@@ -30,7 +30,7 @@ log = logging.getLogger("core.traces")
 MOST = 8_192
 """Spans that wait at most."""
 BATCH = 512
-"""Spans in a request at most: 2 ms of the interpreter's lock. To give it back more often costs more (ADR 34)."""
+"""Spans in a request at most: 1 to 2 ms of the interpreter's lock. To give it back more often costs more (ADR 34)."""
 EVERY = 1.0
 """Seconds between requests; after one that failed twice as long each time, up to `LONGEST_PAUSE`."""
 LONGEST_PAUSE = 30.0

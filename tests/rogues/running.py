@@ -21,14 +21,19 @@ ROGUES = tuple(sorted(path.parent.name for path in HERE.glob("*/plugin.py")))
 DIST = "vurksha_rogues-1.0.0.dist-info"
 
 
-@contextmanager
-def installed(folder: Path) -> Iterator[None]:
-    """What a package manager leaves of a wheel with all the rogues, on the path while the block runs."""
+def packaged(folder: Path) -> None:
+    """Write what a package manager leaves of a wheel with all the rogues."""
     info = folder / DIST
     info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vurksha-rogues\nVersion: 1.0.0\n")
     lines = [f"{name} = tests.rogues.{name}.plugin:Rogue" for name in ROGUES]
     (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[None]:
+    """All of them, on the path of this process while the block runs."""
+    packaged(folder)
     sys.path.insert(0, str(folder))
     try:
         yield

@@ -17,7 +17,7 @@ from tests.conftest import NewDatabase
 from tests.core.isolation.eventually import PATIENCE
 from tests.core.program import LONG
 from tests.ports import free_port
-from tests.rogues.running import installed
+from tests.rogues.running import packaged
 from tests.transports import until
 
 ROGUE = "raises"
@@ -30,8 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 async def env(new_database: NewDatabase, redis_url: str, tmp_path: Path) -> Mapping[str, str]:
     """Of replicas and commands, the rogue among their plugins."""
     names = configuration.read({"VURKSHA_ENV": "test"}).plugins
-    with installed(tmp_path / "site"):
-        pass  # they find it by PYTHONPATH
+    packaged(tmp_path / "site")
     return {
         **os.environ,
         "VURKSHA_ENV": "test",
