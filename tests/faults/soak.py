@@ -4,12 +4,12 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-import attrs
 import click
 
+from tests.faults.held import HELD, Sample, growth, look
 from tests.faults.never.book import pairs
 from tests.faults.never.rules import read_records
 from tests.faults.proxy import Line, Mode
@@ -23,20 +23,8 @@ SAMPLE = 5.0
 RATES, CUSTOMERS = (60.0,), 60
 
 
-@attrs.frozen(kw_only=True)
-class Sample:
-    """What one process holds: bytes, and numbers of descriptors, threads and established TCP connections."""
-
-    at: float
-    pid: int
-    memory: int
-    descriptors: int
-    threads: int
-    connections: int
-
-
-async def _kill_a_replica(world: World, chance: random.Random) -> None:
-    replica = world.replicas[chance.choice(("one", "two"))]  # the third lives on, so that its memory tells something
+async def _kill_a_replica(world: World, _: random.Random) -> None:
+    replica = world.replicas["one"]  # the others live on, so that what they hold tells something
     replica.child.kill()
     await asyncio.sleep(3)
     replica.child.start()
@@ -113,7 +101,7 @@ FAULTS: Mapping[str, Callable[[World, random.Random], Awaitable[None]]] = {
 
 
 async def soak(minutes: float, seed: int, out: Path) -> int:
-    """How many rules were broken."""
+    """How many rules were broken, and how many things a replica held ever more of."""
     chance, listed = random.Random(seed), pairs()
     samples: dict[str, list[Sample]] = {}
     suffered: list[tuple[float, str]] = []
@@ -138,8 +126,20 @@ async def soak(minutes: float, seed: int, out: Path) -> int:
     (out / "soak.html").write_text(page(samples, suffered, violations, lines, seed))
     for name, wrong in violations.items():
         click.secho(f"! {name}: {len(wrong)}, such as {wrong[0]}", fg="red")
+    growing = _told(samples)
     click.echo(f"{time.time() - began:.0f} s, {len(suffered)} faults, seed {seed}: {out / 'soak.html'}")
-    return len(violations)
+    return len(violations) + growing
+
+
+def _told(samples: Mapping[str, Sequence[Sample]]) -> int:
+    """A line for each replica and thing; how many of them grow."""
+    growing = 0
+    for name, meaning in HELD.items():
+        for replica, each in samples.items():
+            if (found := growth(each, name)) is not None:
+                growing += not found.flat
+                click.secho(f"  {replica}: {meaning}: {found}", fg=None if found.flat else "red")
+    return growing
 
 
 async def _suffer(world: World, chance: random.Random, end: float, suffered: list[tuple[float, str]]) -> None:
@@ -156,21 +156,9 @@ async def _suffer(world: World, chance: random.Random, end: float, suffered: lis
 async def _sample(world: World, samples: dict[str, list[Sample]]) -> None:
     while True:
         for name, replica in world.replicas.items():
-            if replica.child.running and (found := _look(replica.child.pid)) is not None:
+            if not replica.child.running:
+                continue
+            found = await asyncio.to_thread(look, replica.child.pid, replica.operations)
+            if found is not None:
                 samples.setdefault(name, []).append(found)
         await asyncio.sleep(SAMPLE)
-
-
-def _look(pid: int) -> Sample | None:
-    place = Path(f"/proc/{pid}")
-    try:
-        status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
-        sockets = {str(link.readlink()) for link in (place / "fd").iterdir()}
-        rows = [line.split() for line in (place / "net/tcp").read_text().splitlines()[1:]]
-    except OSError:
-        return None
-    held = sum(f"socket:[{row[9]}]" in sockets for row in rows if row[3] == "01")
-    return Sample(
-        at=time.time(), pid=pid, memory=int(status["VmRSS"].split()[0]) * 1024, descriptors=len(sockets),
-        threads=int(status["Threads"]), connections=held,
-    )  # fmt: skip

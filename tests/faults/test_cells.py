@@ -10,7 +10,6 @@ from tests.faults.cells import BROKEN, NONE, PASS, SLOW, cells
 from tests.faults.load.client import kind_of
 from tests.faults.report import write
 from tests.faults.scenarios.common import first_success, last_failure, percentile, row, slowest
-from tests.faults.soak_page import slope
 from tests.faults.stage import NORMAL, Played, Scenario, Stage
 
 
@@ -106,11 +105,9 @@ def test_a_row_has_nine_cells() -> None:
         row("ok ok")
 
 
-def test_percentiles_and_slopes() -> None:
+def test_percentiles() -> None:
     assert percentile([1, 2, 3], 99) == 3
     assert percentile([], 99) == 0
-    assert slope([(0, 1), (3600, 3), (7200, 5)]) == pytest.approx(2)
-    assert slope([(0, 1)]) == 0
 
 
 def test_the_page_names_what_was_not_played(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""What one replica holds: looked at from outside, and whether it grew once the replica was warm."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import linear_regression, median
+from urllib.request import urlopen
+
+import attrs
+
+WARM = 15 * 60.0
+"""Seconds until what is kept for a time has had its time: sign-ins and ended sessions are remembered for 15 minutes,
+the status page's lines for 10."""
+PART = 5 * 60.0
+"""Seconds at either end of what follows: their medians are compared."""
+FLAT, SPARE = 0.05, 2.0
+"""A replica is flat when it ends with at most this share, and so many more, than it had when it was warm."""
+TASKS = re.compile(r'^vurksha_tasks\{plugin="[^"]+"\} (\S+)', re.MULTILINE)
+
+
+@attrs.frozen(kw_only=True)
+class Sample:
+    """Memory is resident, in MB; connections are established TCP ones; tasks are unknown while a replica hangs."""
+
+    at: float
+    pid: int
+    memory: float
+    descriptors: float
+    threads: float
+    connections: float
+    tasks: float | None
+
+
+HELD: Mapping[str, str] = {
+    "memory": "memory, MB",
+    "descriptors": "file descriptors",
+    "threads": "threads",
+    "connections": "TCP connections",
+    "tasks": "asyncio tasks",
+}
+
+
+def look(pid: int, operations: int) -> Sample | None:
+    """At the process and at its operators' port; None when it is just gone."""
+    place = Path(f"/proc/{pid}")
+    try:
+        status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
+        opened = [_target(link) for link in (place / "fd").iterdir()]
+        rows = [line.split() for line in (place / "net/tcp").read_text().splitlines()[1:]]
+    except OSError:
+        return None
+    sockets = set(opened)
+    return Sample(
+        at=time.time(),
+        pid=pid,
+        memory=int(status["VmRSS"].split()[0]) / 1024,
+        descriptors=len(opened),
+        threads=int(status["Threads"]),
+        connections=sum(f"socket:[{row[9]}]" in sockets for row in rows if row[3] == "01"),
+        tasks=_tasks(operations),
+    )
+
+
+def _target(link: Path) -> str:
+    """A descriptor may be closed by the time that it is read."""
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""
+
+
+def _tasks(port: int) -> float | None:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as told:
+            return sum(map(float, TASKS.findall(told.read().decode())))
+    except OSError:
+        return None
+
+
+@attrs.frozen
+class Growth:
+    """From when it was warm to the end; `slope` is per hour, by least squares."""
+
+    first: float
+    last: float
+    slope: float
+
+    @property
+    def flat(self) -> bool:
+        """Within what a replica may sway."""
+        return self.last <= self.first * (1 + FLAT) + SPARE
+
+    def __str__(self) -> str:
+        return f"{self.first:.1f} to {self.last:.1f}, {self.slope:+.2f} an hour{'' if self.flat else ', GROWS'}"
+
+
+def growth(samples: Sequence[Sample], name: str) -> Growth | None:
+    """In the longest life among these; None when that was too short to tell."""
+    pids = [one.pid for one in samples]
+    longest = max(set(pids), key=pids.count)
+    life = [
+        (one.at, float(getattr(one, name))) for one in samples if one.pid == longest and getattr(one, name) is not None
+    ]
+    warm = [(at, value) for at, value in life if at >= life[0][0] + WARM]
+    if not warm or warm[-1][0] - warm[0][0] < 2 * PART:
+        return None
+    first = median(value for at, value in warm if at <= warm[0][0] + PART)
+    last = median(value for at, value in warm if at >= warm[-1][0] - PART)
+    return Growth(first, last, 3600 * linear_regression(*zip(*warm, strict=True)).slope)
