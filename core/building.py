@@ -45,7 +45,8 @@ def built(settings: Settings, tasks: Tasks, plugins: Plugins) -> Kernel:
     )
     standby = standby_at(postgres.standby_url.reveal(), FULL) if postgres.standby_url else None
     db = Db(pool, acquire=postgres.acquire, standby=standby)
-    redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), command=settings.redis.timeout)
+    within = settings.redis.timeout
+    redis = Redis(settings.redis.url.reveal(), prefix=settings.redis.prefix.encode(), connect=within, command=within)
     stores, shedder = (db.breaker, db.writes, redis.breaker), Shedder(late=settings.http.late)
     optional = (manifest.name for manifest in plugins.manifests if not manifest.required)
     guards = Guards(

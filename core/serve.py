@@ -24,8 +24,9 @@ from core.store import migrate
 CLOSING, GRACE = 5.0, 1.0
 """Seconds for closing what is open once nothing is under way, and until whatever still hangs is ended by force."""
 log = logging.getLogger("core.serve")
-COLLECT = 50_000, 20, 20
-"""Requests leave few cycles behind: looking after every 700 new objects cost a tenth of a write's processor time."""
+COLLECT = 5_000, 10, 10
+"""Requests leave few cycles behind: looking after every 700 new objects cost a tenth of a write's processor time. Ten
+times as rarely as this costs no less, and lets megabytes wait that broken connections left behind."""
 
 
 def stop_signals() -> asyncio.Event:

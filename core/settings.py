@@ -69,7 +69,7 @@ class PostgresSettings:
 
 @attrs.frozen(kw_only=True)
 class RedisSettings:
-    """`timeout` in seconds per command. `prefix` keeps several apps on one server apart."""
+    """`timeout` in seconds to connect, and per command. `prefix` keeps several apps on one server apart."""
 
     url: Secret | None = None
     prefix: str = ""
