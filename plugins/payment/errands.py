@@ -97,7 +97,7 @@ class Doing:
             return
         intent = await self._intent(payment)
         try:
-            started = await self._provider(payment.provider).create(intent)
+            started = await (await self._provider(payment.provider)).create(intent)
         except ProviderAway:
             raise
         except ProviderError as error:
@@ -146,7 +146,7 @@ class Doing:
         if payment is None or payment.started is None:
             await self._done(errand)
             return
-        provider = self._provider(payment.provider)
+        provider = await self._provider(payment.provider)
         attempts = await provider.fetch(payment.started.gateway_order_id)
         attempts = [*attempts, *await self._captured(provider, payment, attempts)]
 
@@ -195,7 +195,7 @@ class Doing:
             reason=refund.why,
         )
         try:
-            news = await self._provider(refund.provider).refund(order)
+            news = await (await self._provider(refund.provider)).refund(order)
         except ProviderAway:
             raise
         except ProviderError as error:
@@ -222,7 +222,8 @@ class Doing:
                 await self._refunding.refused(tx, payment, refund)
             await self._errands.done(tx, errand)
 
-    def _provider(self, name: str) -> Provider:
+    async def _provider(self, name: str) -> Provider:
+        await self._providers.open_new()
         found = self._providers.named(name)
         if found is None:
             raise Missing

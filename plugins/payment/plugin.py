@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from plugins.payment.sandbox.provider import SandboxProvider
 
 HOUR = 3_600.0
-STOP_BUDGET = 8.0
+STOP_BUDGET = 3.5
 """Seconds that the workers get to finish what is under way."""
 LATE = 300
 """Seconds an errand may be due before the health page says so."""

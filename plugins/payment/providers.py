@@ -1,5 +1,6 @@
 """Which of the providers that plugged in is asked."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -18,6 +19,8 @@ class Providers:
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
+        self._stack, self._opened = AsyncExitStack(), list[Provider]()
+        self._opening = asyncio.Lock()
 
     def named(self, name: str) -> Provider | None:
         """The one with this name."""
@@ -38,10 +41,18 @@ class Providers:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """All of them open, for as long as the block lasts."""
-        async with AsyncExitStack() as stack:
-            for one in self._available():
-                await stack.enter_async_context(one.opened())
+        async with AsyncExitStack() as self._stack:
+            self._opened.clear()
+            await self.open_new()
             yield
+
+    async def open_new(self) -> None:
+        """Open whoever came into service since: a plugin may be enabled, or readmitted, at any time."""
+        async with self._opening:
+            for one in self._available():
+                if one not in self._opened:
+                    await self._stack.enter_async_context(one.opened())
+                    self._opened.append(one)
 
     def _available(self) -> list[Provider]:
         return [extension.item for extension in self._extensions.of(PAYMENT_PROVIDERS)]

@@ -40,10 +40,11 @@ class Worker:
         """Claim nothing more, and wait at most `budget` seconds for what is under way."""
         with suppress(TimeoutError):
             async with asyncio.timeout(budget):
-                await self._busy.acquire()  # never given back: the loop ends here
+                await self._busy.acquire()  # never given back: this run ends here
 
     async def run(self) -> None:
-        """Work for ever. A database that is away is waited for."""
+        """Work for ever, anew after a `stop`. A database that is away is waited for."""
+        self._busy = asyncio.Lock()
         while True:
             done = 0
             async with self._busy:

@@ -75,10 +75,10 @@ async def paid_online(till: Till, buyer: Buyer) -> dict[str, Any]:
     return await till.status(order, buyer, "CONFIRMED")
 
 
-async def until_refused(till: Till, buyer: Buyer, order: dict[str, Any]) -> None:
+async def until_status(till: Till, buyer: Buyer, order: dict[str, Any], status: int) -> None:
     """Until the replica has heard of it, which the operator was promised within two seconds."""
     end = time.monotonic() + WAIT
-    while (await till.app.get(f"/payments/{order['id']}", as_=buyer)).status != 503:
+    while (await till.app.get(f"/payments/{order['id']}", as_=buyer)).status != status:
         assert time.monotonic() < end
         await asyncio.sleep(0.1)
 
@@ -108,10 +108,15 @@ async def test_the_shop_sells_on_without_payments(opened: Any, program: Program)
         await paid_online(till, buyer)
 
         await asyncio.to_thread(program, "disable", "payment", "--reason", "the provider's contract ends", "--yes")
-        await until_refused(till, buyer, old)
+        await until_status(till, buyer, old, 503)
         answer = await till.app.get(f"/payments/{old['id']}", as_=buyer)
         assert (answer.code, answer.json["error"]["details"]) == ("SYS_002", {"plugin": "payment"})
         await sold_on(till, buyer, old)
+
+        await asyncio.to_thread(program, "enable", "payment", "--yes")
+        await until_status(till, buyer, old, 200)
+        await paid_online(till, buyer)
+        await asyncio.to_thread(program, "disable", "payment", "--yes")
 
     assert "Now take payment out of `plugins`" in await asyncio.to_thread(program, "uninstall", "payment", "--yes")
     async with opened(*(name for name in BUILT_IN if name != "payment")) as till:
