@@ -27,6 +27,8 @@ REMEMBERED = 50_000
 """Tokens that verified, at most; about 1 KB each."""
 FORGET_AT_ONCE = 10
 """Of those, what one more may push out: more than one, or who has expired would stay."""
+FRESH = 300.0
+"""Seconds for which somebody who signed in may do what asks for a fresh sign-in (RELIABILITY 4.13)."""
 BEARER = "Bearer "
 ALGORITHMS = {"HS256": "sha256", "HS512": "sha512"}
 """Those that a key may be pinned to, and their hash."""
@@ -60,6 +62,10 @@ class SessionGate(Protocol):
 
         Asked in a transaction, it keeps the session from ending before the commit.
         """
+        ...
+
+    async def recent(self, source: "Tx | Db", principal: Principal, seconds: float) -> bool:
+        """Whether the session began within so many seconds; refreshing does not begin one."""
         ...
 
     def revoked(self, session_id: UUID) -> bool:

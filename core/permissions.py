@@ -1,6 +1,6 @@
 """Rights that plugins name, and who has them.
 
-    REFUND = Permission("payment.refund", "send money back", frozenset({Role.ADMIN}))
+    REFUND = Permission("payment.refund", "send money back", frozenset({Role.ADMIN}), fresh=True)
 
     Route(..., policy=needs(REFUND))
 

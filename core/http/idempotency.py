@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import orjson
 
-from core.auth import SessionGate
+from core.auth import FRESH, SessionGate
 from core.convert import wire
-from core.errors import FORBIDDEN, UNAVAILABLE, FieldError, Invalid, Problem
+from core.errors import FORBIDDEN, STEP_UP, UNAVAILABLE, FieldError, Invalid, Problem
 from core.http.routing import Call, Encoded, Operation, Reply, Route
 from core.store.db import Db, NotReached, RolledBack, Row, Tx
 from core.types import uuid7
@@ -43,9 +43,12 @@ def operation_of(route: Route, call: AnyCall, headers: Mapping[str, str], sent: 
 
 
 async def admit(route: Route, gate: SessionGate, source: Tx | Db, call: AnyCall) -> None:
-    """Let nobody in whose session is over or whose role, as stored now, is not the route's."""
-    if await gate.require(source, call.principal) not in (route.policy.roles or ()):
+    """Let nobody in whose session is over, or too old for this, or whose role, as stored now, is not the route's."""
+    policy = route.policy
+    if await gate.require(source, call.principal) not in (policy.roles or ()):
         raise Problem(FORBIDDEN)
+    if policy.permission and policy.permission.fresh and not await gate.recent(source, call.principal, FRESH):
+        raise Problem(STEP_UP)
 
 
 def in_transaction(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaitable[object]]:

@@ -210,6 +210,8 @@ def _kernel_codes(route: Route) -> Iterator[Code]:
         yield from (errors.UNAUTHORIZED, errors.TOKEN_EXPIRED, errors.TOKEN_INVALID, errors.SESSION_EXPIRED)
     if _restricted(route):
         yield errors.FORBIDDEN
+    if route.policy.permission and route.policy.permission.fresh:
+        yield errors.STEP_UP
     if "{" in route.path:
         yield errors.NOT_FOUND
     if _keyed(route):

@@ -32,6 +32,8 @@ class Permission:
     """What it lets people do, for people."""
     roles: frozenset[Role]
     """Who has it where the settings say nothing."""
+    fresh: bool = False
+    """Only in a session that began within the last five minutes: a stolen phone or token does not send money away."""
 
 
 @attrs.frozen
@@ -50,7 +52,7 @@ class Policy:
     ended: bool = False
     """Also for tokens whose session has ended: the repeat of a logout whose answer was lost."""
     permission: Permission | None = None
-    """The right that `roles` are those of."""
+    """The right that `roles` are those of; it may also ask for a fresh sign-in."""
 
 
 PUBLIC = Policy()

@@ -25,12 +25,18 @@ class Gate:
 
     def __init__(self) -> None:
         self.ended: set[UUID] = set()
+        self.stale: set[UUID] = set()
+        """Sessions that began long ago."""
 
     async def require(self, _: Tx | Db, principal: Principal) -> Role:
         """The token's own role."""
         if principal.session_id in self.ended:
             raise Problem(SESSION_EXPIRED)
         return principal.role
+
+    async def recent(self, _: Tx | Db, principal: Principal, seconds: float) -> bool:
+        """Unless the test says otherwise."""
+        return principal.session_id not in self.stale
 
     def revoked(self, session_id: UUID) -> bool:
         """Ended by the test."""

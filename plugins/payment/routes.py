@@ -14,7 +14,7 @@ from plugins.payment.ports import FORGED, NOTHING_TO_PAY, REFUND_NOT_POSSIBLE, R
 from plugins.payment.service import Ask, PaymentService, Standing
 from plugins.payment.views import OnePayment, PaymentView, Received
 
-REFUND = Permission("payment.refund", "send money of an order back", frozenset({Role.ADMIN}))
+REFUND = Permission("payment.refund", "send money of an order back", frozenset({Role.ADMIN}), fresh=True)
 ONE = "/payments/{order_id:uuid}"
 WEBHOOK = "/api/v1/webhooks/{provider}"
 """Where a provider's notices arrive, as it has to be told."""

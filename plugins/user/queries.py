@@ -82,6 +82,9 @@ REQUIRE = "SELECT users.require_session($1, $2)"
 # sessions_pkey, accounts_pkey. Locks nothing.
 ROLE = "SELECT users.session_role($1, $2)"
 
+# sessions_pkey.
+RECENT = "SELECT created_at > clock_timestamp() - make_interval(secs => $2) FROM users.sessions WHERE id = $1"
+
 # accounts_pkey, or the unique phone.
 WHO = "SELECT id, role, is_active FROM users.accounts WHERE id = $1 OR phone = $2"
 
@@ -176,6 +179,10 @@ class SessionRows:
         """The role as stored now; raises Problem(SESSION_EXPIRED) when the session is over. A Tx keeps it open."""
         statement = REQUIRE if isinstance(source, Tx) else ROLE
         return Role(await source.fetchval(statement, principal.user_id, principal.session_id))
+
+    async def recent(self, source: Tx | Db, principal: Principal, seconds: float) -> bool:
+        """Whether a session that `require` let through began so recently."""
+        return bool(await source.fetchval(RECENT, principal.session_id, seconds))
 
     async def book(self, db: Db, user_id: UUID | None, phone: str | None, idle_days: int) -> Whose | None:
         """An account by one of the two, and its newest open sessions; None if there is no such account."""

@@ -43,6 +43,10 @@ class Sessions:
         """
         return await self._rows.require(source, principal)
 
+    async def recent(self, source: Tx | Db, principal: Principal, seconds: float) -> bool:
+        """Whether the session began, with a code, within so many seconds."""
+        return await self._rows.recent(source, principal, seconds)
+
     def revoked(self, session_id: UUID) -> bool:
         """Whether the feed has the session; raises UNAVAILABLE when the feed is too old to tell."""
         return self.feed.revoked(session_id)

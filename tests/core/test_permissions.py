@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from core.app import App
-from core.auth import Role
+from core.auth import FRESH, Role
 from core.http.routing import PUBLIC, Permission
 from core.permissions import Granted, needs
 from core.settings import BadSettings
@@ -54,6 +54,20 @@ async def test_whoever_has_the_right_now_is_let_in(
         for role in Role:
             plugin.gate.role = role
             assert (await app.get("/probe/admin", as_=app.person(role))).status == (200 if role in may else 403)
+
+
+async def test_some_rights_ask_for_a_fresh_sign_in(new_settings: NewSettings) -> None:
+    plugin = ProbePlugin()
+    async with running(App(await new_settings(), [plugin]), plugin) as app:
+        paths: Any = app.app.document()["paths"]
+        assert "STEP_UP_REQUIRED" in str(paths["/api/v1/probe/admin"]["get"]["responses"]["403"])
+        plugin.gate.age = FRESH + 1
+        for role, code in ((Role.ADMIN, "STEP_UP_REQUIRED"), (Role.SUPPORT, "FORBIDDEN")):
+            plugin.gate.role = role
+            answer = await app.get("/probe/admin", as_=app.person(role))
+            assert (answer.status, answer.code) == (403, code)
+        plugin.gate.role, plugin.gate.age = Role.ADMIN, FRESH - 1
+        assert (await app.get("/probe/admin", as_=app.person(Role.ADMIN))).status == 200
 
 
 async def test_a_shop_whose_settings_misspell_a_right_does_not_start(new_settings: NewSettings) -> None:

@@ -47,7 +47,7 @@ from tests.core.http.probe_gate import Gate
 from tests.core.http.probe_personal import rows_by_name
 from tests.core.http.probe_raw import RAW, Said
 
-RULE = Permission("probe.rule", "see what only rulers see", frozenset({Role.ADMIN}))
+RULE = Permission("probe.rule", "see what only rulers see", frozenset({Role.ADMIN}), fresh=True)
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,8 @@ class Gate:
         self.role = Role.CUSTOMER
         self.is_live = True
         """What the database says; `ended` is what memory says."""
+        self.age = 0.0
+        """Seconds since each session began."""
 
     async def require(self, source: Tx | Db, principal: Principal) -> Role:
         """As stored."""
@@ -22,6 +24,11 @@ class Gate:
         if principal.session_id in self.ended or not self.is_live:
             raise Problem(SESSION_EXPIRED)
         return self.role
+
+    async def recent(self, source: Tx | Db, principal: Principal, seconds: float) -> bool:
+        """As stored."""
+        assert await source.fetchval("SELECT true")
+        return self.age < seconds
 
     def revoked(self, session_id: UUID) -> bool:
         """From memory."""

@@ -14,6 +14,7 @@ from plugins.product.ports import ProductId
 from tests.plugins.order.conftest import Buyer, body
 from tests.plugins.payment.conftest import Till
 
+AGED = "UPDATE users.sessions SET created_at = now() - interval '301 s' WHERE id = $1"
 AUDIT = "SELECT count(*) FROM kernel.audit WHERE action = 'payment.refund' AND subject = $1"
 EVENT = """
 SELECT payload FROM kernel.outbox WHERE event_type = 'payment.refunded' AND payload->>'orderId' = $1
@@ -120,6 +121,15 @@ async def test_only_administrators_refund(till: Till, buyer: Buyer, mango: Produ
     support = await till.shop.buyer("SUPPORT")
     for who in (buyer, support):
         assert (await refund(till, who, order, kind="whole")).status == 403
+
+
+async def test_a_refund_asks_for_a_fresh_sign_in(till: Till, buyer: Buyer, staff: Buyer, mango: ProductId) -> None:
+    order, _ = await till.paid(buyer, mango)
+    async with till.app.db.transaction() as tx:
+        await tx.execute(AGED, staff.session_id)
+    refused = await refund(till, staff, order, kind="whole")
+    assert (refused.status, refused.code) == (403, "STEP_UP_REQUIRED")
+    assert (await refund(till, await till.shop.buyer("ADMIN"), order, kind="whole")).status == 201
 
 
 async def test_what_is_not_paid_cannot_be_refunded(till: Till, buyer: Buyer, staff: Buyer, mango: ProductId) -> None:

@@ -17,6 +17,7 @@ from tests.plugins.user.test_addresses import add
 from tests.plugins.user.test_routes import ADDRESS
 from tests.waiting import somebody_waits
 
+AGED = "UPDATE users.sessions SET created_at = now() - interval '301 s' WHERE id = $1"
 END = "SELECT users.end_session($1, 'LOGOUT')"
 LOCK_ACCOUNT = "SELECT id FROM users.accounts WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -98,6 +99,19 @@ async def test_reading_who_may_locks_nothing(house: House) -> None:
     async with house.db.transaction() as tx:
         await tx.fetchval("SELECT id FROM users.sessions WHERE id = $1 FOR UPDATE", who.session_id)
         assert await house.sessions.require(house.db, who) is Role.CUSTOMER
+
+
+async def test_a_session_is_fresh_for_a_while_and_a_refresh_makes_it_no_fresher(house: House) -> None:
+    done = await house.sign_in()
+    who = house.principal(done)
+    assert await house.sessions.recent(house.db, who, 300.0)
+    async with house.db.transaction() as tx:
+        await tx.execute(AGED, who.session_id)
+    pair = await house.sessions.refresh(done.tokens.refresh_token, None)
+    again = house.tokens.principal(f"Bearer {pair.access_token}")
+    assert again.session_id == who.session_id
+    assert not await house.sessions.recent(house.db, again, 300.0)
+    assert await house.sessions.recent(house.db, again, 400.0)
 
 
 async def test_two_writes_of_one_session_do_not_wait_for_each_other(house: House) -> None:
