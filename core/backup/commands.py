@@ -87,7 +87,7 @@ def status(shelf: Shelf, now: datetime) -> list[str]:
     wrong = []
     if not labels or now - labels[-1].ended > OLD:
         wrong.append(f"no base backup within {OLD.total_seconds() / 3600:.0f} hours")
-    if labels and (missing := shelf.gaps(labels[0].first_segment)):
+    if labels and (missing := shelf.gaps(labels[0].first_segment, labels[-1].first_segment)):
         wrong.append(f"WAL is missing: {', '.join(missing[:5])}")
     if not segments and not any(shelf.spool.glob("*.partial")):
         wrong.append("no WAL has come: does `vurksha backup stream` run?")

@@ -27,6 +27,9 @@ def lay_wal(shelf: Shelf, label: Label, identity: Path, folder: Path) -> int:
     first, count = position(label.first_segment), 0
     if missing := shelf.gaps(label.first_segment):
         raise BackupError(f"WAL is missing: {', '.join(missing[:5])}")
+    for left in folder.iterdir():  # of an earlier try
+        if SEGMENT.fullmatch(left.name) or left.suffix == ".history":
+            left.unlink()
     for sealed in sorted(shelf.wal.glob(f"*{SEALED}")):
         name = sealed.name.removesuffix(SEALED)
         if SEGMENT.fullmatch(name) and position(name) < first:

@@ -87,13 +87,15 @@ class Shelf:
         fresh = [path.name for path in self.spool.glob("*")]
         return sorted({name for name in (*sealed, *fresh) if SEGMENT.fullmatch(name)})
 
-    def gaps(self, first: str) -> list[str]:
-        """Segments that are missing between a base backup's first and the newest one."""
-        there = {position(name) for name in self.segments()}
-        begin = position(first)
-        return [
-            f"segment {number:X}" for number in range(begin, max(there, default=begin - 1) + 1) if number not in there
-        ]
+    def gaps(self, first: str, needed: str | None = None) -> list[str]:
+        """Segments that are missing between a base backup's first and the newest one, or one that is `needed` later.
+
+        The one that is being received counts as there.
+        """
+        coming = [path.name.removesuffix(PARTIAL) for path in self.spool.glob(f"*{PARTIAL}")]
+        there = {position(name) for name in (*self.segments(), *coming)}
+        end = max(there | ({position(needed)} if needed else set()), default=-1)
+        return [f"segment {number:X}" for number in range(position(first), end + 1) if number not in there]
 
     def prune(self, keep: timedelta, now: datetime) -> tuple[int, int]:
         """Delete base backups older than `keep`, but the newest; WAL that none of the rest needs. How many of each."""

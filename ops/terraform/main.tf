@@ -94,6 +94,7 @@ module "images" {
   domain          = var.images_domain
   certificate_arn = var.images_certificate_arn
   key_arn         = module.keys.arns["images"]
+  emails          = var.alarm_emails
   providers       = { aws = aws, aws.global = aws.global }
 }
 

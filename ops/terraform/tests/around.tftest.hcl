@@ -82,7 +82,7 @@ run "cluster" {
     error_message = "Nodes' disks are encrypted."
   }
   assert {
-    condition     = jsondecode(aws_eks_addon.addon["vpc-cni"].configuration_values).enableNetworkPolicy == "true"
+    condition     = jsondecode(aws_eks_addon.first["vpc-cni"].configuration_values).enableNetworkPolicy == "true"
     error_message = "A NetworkPolicy holds."
   }
 }
@@ -95,6 +95,11 @@ run "images" {
   variables {
     domain          = "images.vurksha.example"
     certificate_arn = "arn:aws:acm:us-east-1:222222222222:certificate/made"
+    emails          = ["operators@vurksha.example"]
+  }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.errors.alarm_actions) == 1 && length(aws_sns_topic_subscription.alarms) == 1
+    error_message = "Somebody is told when pictures cannot be had."
   }
   assert {
     condition     = alltrue([for one in aws_s3_bucket_public_access_block.closed : one.block_public_acls && one.block_public_policy && one.ignore_public_acls && one.restrict_public_buckets])

@@ -6,6 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from core.backup.commands import status
 from core.backup.programs import BackupError, Source, needed, piped, postgres_program, run
 from core.backup.shelf import Label, Shelf, position, read_label, stamp, write_label
 from core.settings import Secret
@@ -49,6 +50,20 @@ def test_what_is_missing_is_named_across_timelines(shelf: Shelf) -> None:
     assert shelf.gaps("000000010000000000000002") == ["segment 3"]
     assert shelf.gaps("000000010000000000000009") == []
     assert position("0000000100000001000000FF") + 1 == position("000000010000000200000000")
+
+
+def test_wal_that_stopped_before_the_newest_backup_is_missing(shelf: Shelf) -> None:
+    for days, segment in ((7, "01"), (0, "F0")):
+        labelled(shelf, NOW - timedelta(days=days), f"0000000100000000000000{segment}")
+    received(shelf, *(f"00000001000000000000000{number}" for number in range(1, 9)))
+    assert any("WAL is missing: segment 9, segment A" in one for one in status(shelf, NOW))
+    assert shelf.gaps("000000010000000000000001") == []  # enough for a moment of last week
+
+
+def test_what_is_being_received_is_not_missing(shelf: Shelf) -> None:
+    labelled(shelf, NOW, "000000010000000000000002")
+    (shelf.spool / "000000010000000000000002.partial").touch()
+    assert status(shelf, NOW) == []
 
 
 def test_old_backups_go_with_their_wal_but_never_the_newest(shelf: Shelf) -> None:

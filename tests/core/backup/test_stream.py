@@ -129,4 +129,7 @@ def test_only_what_came_since_is_laid_down(tmp_path: Path, shop: Shop) -> None:
     (shelf.spool / f"{'0' * 23}3.partial").write_text("begun")
     (shelf.spool / "00000002.history.part").touch()
     assert lay_wal(shelf, label, shop.key, tmp_path / "wal") == 2
+    (shelf.spool / f"{'0' * 23}2").write_text("whole")
+    (tmp_path / "wal" / f"{'0' * 23}3").write_text("of an earlier try")
+    assert lay_wal(shelf, label, shop.key, tmp_path / "wal") == 2
     assert {path.name[-1]: path.read_text() for path in (tmp_path / "wal").iterdir()} == {"2": "whole", "3": "begun"}

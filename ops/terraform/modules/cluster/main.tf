@@ -71,12 +71,21 @@ resource "aws_eks_access_policy_association" "operators" {
   depends_on = [aws_eks_access_entry.operators]
 }
 
-resource "aws_eks_addon" "addon" {
-  for_each                    = toset(["vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent", "metrics-server"])
+# A node without these never becomes ready, and a group of such nodes never ends its creation: they are there before it.
+resource "aws_eks_addon" "first" {
+  for_each                    = toset(["vpc-cni", "kube-proxy", "eks-pod-identity-agent"])
   cluster_name                = aws_eks_cluster.shop.name
   addon_name                  = each.key
   resolve_conflicts_on_update = "OVERWRITE"
   # Without it a NetworkPolicy is only a text.
   configuration_values = each.key == "vpc-cni" ? jsonencode({ enableNetworkPolicy = "true" }) : null
-  depends_on           = [aws_eks_node_group.shop]
+}
+
+# These need a node to run on before they count as made.
+resource "aws_eks_addon" "then" {
+  for_each                    = toset(["coredns", "metrics-server"])
+  cluster_name                = aws_eks_cluster.shop.name
+  addon_name                  = each.key
+  resolve_conflicts_on_update = "OVERWRITE"
+  depends_on                  = [aws_eks_node_group.shop]
 }

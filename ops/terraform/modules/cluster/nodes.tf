@@ -102,5 +102,5 @@ resource "aws_eks_node_group" "shop" {
     ignore_changes = [scaling_config[0].desired_size]
   }
 
-  depends_on = [aws_iam_role_policy_attachment.node]
+  depends_on = [aws_iam_role_policy_attachment.node, aws_eks_addon.first]
 }

@@ -86,6 +86,21 @@ resource "aws_cloudfront_distribution" "images" {
   depends_on = [aws_s3_bucket_ownership_controls.access]
 }
 
+# An alarm tells a topic of its own region only.
+resource "aws_sns_topic" "alarms" {
+  #checkov:skip=CKV_AWS_26:CloudWatch may not use AWS's own key, and what is told is a distribution's name and a share
+  provider = aws.global
+  name     = "${var.name}-images-alarms"
+}
+
+resource "aws_sns_topic_subscription" "alarms" {
+  for_each  = toset(var.emails)
+  provider  = aws.global
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
 # Pictures that a certificate no longer covers would be seen by nobody: CloudFront's numbers live in us-east-1 only.
 resource "aws_cloudwatch_metric_alarm" "errors" {
   provider            = aws.global
@@ -99,5 +114,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   period              = 300
   evaluation_periods  = 2
   treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
   dimensions          = { DistributionId = aws_cloudfront_distribution.images.id, Region = "Global" }
 }

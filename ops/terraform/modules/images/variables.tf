@@ -13,6 +13,11 @@ variable "certificate_arn" {
   type        = string
 }
 
+variable "emails" {
+  description = "Who is told when pictures cannot be had."
+  type        = list(string)
+}
+
 variable "key_arn" {
   description = "Encrypts the bucket."
   type        = string
