@@ -1,5 +1,5 @@
 // @ts-check
-// An order rush: k6 run -e BASE_URL=https://staging.example -e CUSTOMERS=customers.json tests/load/k6/orders.js
+// An order rush: k6 run -e BASE_URL=https://staging.example -e CUSTOMERS=$PWD/customers.json tests/load/k6/orders.js
 import { check, sleep } from 'k6';
 import { HOME, any, ask, me, thresholds as promises } from './lib/shop.js';
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The network is back: every app comes to the front at once and asks for five things together.
+// The network is back: every app comes to the front at once and asks for five things together. CUSTOMERS as in orders.js.
 import http from 'k6/http';
 import { check } from 'k6';
 import { BASE, me, thresholds as promises } from './lib/shop.js';

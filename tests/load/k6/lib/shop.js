@@ -6,8 +6,11 @@ import { SharedArray } from 'k6/data';
 
 export const BASE = __ENV.BASE_URL || 'http://127.0.0.1:8000';
 
-/** Tokens of customers who signed in beforehand: `python -m tests.load customers --out customers.json`. */
-export const customers = new SharedArray('customers', () => /** @type {{accessToken: string}[]} */ (JSON.parse(open(__ENV.CUSTOMERS || './customers.json'))));
+/**
+ * Tokens of customers who signed in beforehand: `python -m tests.load customers --out customers.json`. The path must be
+ * absolute: k6 looks beside this script for others. Scripts of strangers need none.
+ */
+export const customers = new SharedArray('customers', () => /** @type {{accessToken: string}[]} */ (__ENV.CUSTOMERS ? JSON.parse(open(__ENV.CUSTOMERS)) : []));
 
 export const HOME = {
   fullName: 'Asha Rao', phoneNumber: '9876543210', addressLine1: '12 Orchard Road', city: 'Pune',
@@ -37,6 +40,7 @@ export function ask(method, path, more = {}) {
 
 /** A customer for this virtual user. */
 export function me() {
+  if (!customers.length) throw new Error('say who the customers are: -e CUSTOMERS=$PWD/customers.json');
   return customers[(__VU - 1) % customers.length];
 }
 
