@@ -18,6 +18,8 @@ from core.store.embedded_programs import major_of, postgres_folders
 
 Words = Sequence[str | Path]
 Env = Mapping[str, str] | None
+TRUST = ("PGSSLMODE", "PGSSLROOTCERT")
+"""What asyncpg heeds too where a URL says nothing of it."""
 
 
 class BackupError(click.ClickException):
@@ -43,9 +45,10 @@ class Source:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All that the programs get: nothing of this process's own, and the password nowhere else."""
+        """All that the programs get: of this process's own only whom to trust, and the password nowhere else."""
+        trust = {name: os.environ[name] for name in TRUST if name in os.environ}
         return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PGPASSWORD": self.secret.reveal(),
-                "PGCONNECT_TIMEOUT": "10"}  # fmt: skip
+                "PGCONNECT_TIMEOUT": "10", **trust}  # fmt: skip
 
 
 def postgres_program(name: str, major: int) -> Path:

@@ -1,14 +1,14 @@
-"""Generate the rules: `python -m ops.prometheus [--brisk] [--out FOLDER]`. Commit what it writes."""
+"""Generate the rules, as files and for a cluster: `python -m ops.prometheus`. Commit what it writes."""
 
-import argparse
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from ops.prometheus.alerts import GROUPS
-from ops.prometheus.model import BRISK, REAL, Pace
+from ops.prometheus.model import REAL, Pace
 
 RULES = Path(__file__).parent / "rules"
+CLUSTER = Path(__file__).parents[1] / "k8s/shop/rules.yaml"
 HEAD = "# Made by `python -m ops.prometheus`: change ops/prometheus/alerts/ instead.\n"
 
 
@@ -22,23 +22,33 @@ Folded.add_representer(
 )
 
 
+def text(content: object) -> str:
+    """As it is committed."""
+    return HEAD + yaml.dump(content, Dumper=Folded, sort_keys=False, width=1000)
+
+
 def files(pace: Pace = REAL) -> dict[str, str]:
     """The text of each rules file by its name."""
-    return {
-        f"{group.name}.yml": HEAD
-        + yaml.dump({"groups": [group.rendered(pace)]}, Dumper=Folded, sort_keys=False, width=1000)
-        for group in GROUPS
-    }
+    return {f"{group.name}.yml": text({"groups": [group.rendered(pace)]}) for group in GROUPS}
+
+
+def in_cluster() -> str:
+    """The text of the same rules as the Prometheus operator takes them."""
+    return text(
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": "vurksha"},
+            "spec": {"groups": [group.rendered(REAL) for group in GROUPS]},
+        }
+    )
 
 
 def main() -> None:
     """Write them."""
-    parser = argparse.ArgumentParser(prog="python -m ops.prometheus")
-    parser.add_argument("--brisk", action="store_true", help="for a rehearsal: a minute in two seconds")
-    parser.add_argument("--out", type=Path, default=RULES)
-    given = parser.parse_args()
-    for name, text in files(BRISK if given.brisk else REAL).items():
-        (given.out / name).write_text(text)
+    for name, rules in files().items():
+        (RULES / name).write_text(rules)
+    CLUSTER.write_text(in_cluster())
 
 
 if __name__ == "__main__":

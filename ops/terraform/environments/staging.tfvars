@@ -1,4 +1,5 @@
 environment            = "staging"
+namespace              = "vurksha-staging"
 cidr                   = "10.30.0.0/16"
 operators_roles        = ["arn:aws:iam::111111111111:role/vurksha-operators"]
 images_domain          = "images.staging.vurksha.example"

@@ -47,3 +47,13 @@ def container(folder: str, kind: str = "Deployment") -> Object:
     """The only one of a workload."""
     (one,) = of(folder, kind)["spec"]["template"]["spec"]["containers"]
     return dict(one)
+
+
+def labels(folder: str, kind: str = "Deployment") -> Object:
+    """Of a workload's pods."""
+    return dict(of(folder, kind)["spec"]["template"]["metadata"]["labels"])
+
+
+def takes(selector: Object, labels: Object) -> bool:
+    """Whether a selector of labels takes in what carries these."""
+    return selector.items() <= labels.items()

@@ -15,8 +15,8 @@ from core.plugin_finding import Found, search
 from core.settings import Settings
 from tests.ops.k8s.rendered import of
 
-PLAIN = {"VURKSHA_ENV", "VURKSHA_CONFIG_DIR", "DATA_DIR", PLUGINS, *GIVEN_NAMES}
-"""Names that stand for no section and key by their own form."""
+PLAIN = {"VURKSHA_ENV", "VURKSHA_CONFIG_DIR", "DATA_DIR", PLUGINS, "PGSSLMODE", "PGSSLROOTCERT", *GIVEN_NAMES}
+"""Names that stand for no section and key by their own form; what begins with PG is read by the database's driver."""
 
 
 def environment(folder: str, kind: str = "Deployment") -> dict[str, str]:

@@ -11,7 +11,7 @@ from tests.ops.k8s.rendered import FOLDERS, ROOT, objects, text
 pytestmark = [pytest.mark.ops, pytest.mark.timeout(300)]
 TOOLS = ROOT / ".venv/ops/bin"
 VERSION = "1.32.0"
-CUSTOM = {"ExternalSecret", "HTTPRoute", "KongPlugin", "PodMonitor"}
+CUSTOM = {"ExternalSecret", "HTTPRoute", "KongPlugin", "PodMonitor", "PrometheusRule"}
 """Kinds of which Kubernetes itself has no schema."""
 VALIDATE = """
 const {HTTPRoute} = require("@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute");

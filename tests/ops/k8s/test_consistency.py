@@ -4,21 +4,12 @@ import pytest
 
 from ops.deploying.kubernetes import APP
 from ops.deploying.model import COLORS
-from tests.ops.k8s.rendered import KUBECTL, Object, container, objects, of
+from tests.ops.k8s.rendered import KUBECTL, Object, container, labels, objects, of, takes
 
 pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 REPLICAS = ("overlays/blue", "overlays/green", "overlays/staging")
-WORKLOADS = [*((folder, "Deployment") for folder in REPLICAS), ("migration/expand", "Job"), ("migration/plan", "Job")]
-
-
-def chosen(selector: Object, labels: Object) -> bool:
-    """Whether a selector of labels takes in what carries these."""
-    return selector.items() <= labels.items()
-
-
-def labels(folder: str, kind: str = "Deployment") -> Object:
-    """Of the pods."""
-    return dict(of(folder, kind)["spec"]["template"]["metadata"]["labels"])
+JOBS = ("migration/expand", "migration/plan", "overlays/staging")
+WORKLOADS = [*((folder, "Deployment") for folder in REPLICAS), *((folder, "Job") for folder in JOBS)]
 
 
 def selectors(folder: str) -> dict[str, Object]:
@@ -38,12 +29,12 @@ def test_a_colour_chooses_its_own_pods_and_no_others(folder: str, other: str) ->
     assert len(selectors(folder)) == 5
     for what, selector in selectors(folder).items():
         assert selector, what
-        assert chosen(selector, labels(other)) is (folder == other), what
+        assert takes(selector, labels(other)) is (folder == other), what
 
 
 def test_nothing_that_chooses_replicas_chooses_migrations() -> None:
     for selector in (*selectors("overlays/staging").values(), *selectors("overlays/blue").values()):
-        assert not chosen(selector, labels("migration/expand", "Job"))
+        assert not takes(selector, labels("migration/expand", "Job"))
 
 
 @pytest.mark.parametrize("folder", REPLICAS)
@@ -90,7 +81,7 @@ def test_the_pod_keeps_to_the_restricted_standard(folder: str, kind: str) -> Non
     }  # fmt: skip
     assert pod["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert all({"secret", "emptyDir"} & volume.keys() for volume in pod["volumes"])
+    assert all({"secret", "configMap", "emptyDir"} & volume.keys() for volume in pod["volumes"])
     namespace = of("overlays/production", "Namespace")["metadata"]["labels"]
     assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
 
@@ -112,22 +103,9 @@ def test_nobody_comes_in_but_the_gateway_and_to_operations_but_prometheus(folder
     pods = [labels("overlays/green"), labels("migration/expand", "Job")]
     out = [one for one in policies if "egress" in one]
     for one in out:
-        assert any(chosen(one["podSelector"]["matchLabels"], pod) for pod in pods)
-    for_all = next(one for one in out if chosen(one["podSelector"]["matchLabels"], pods[1]))
-    assert chosen(for_all["podSelector"]["matchLabels"], pods[0]), "migrations and replicas reach the database"
+        assert any(takes(one["podSelector"]["matchLabels"], pod) for pod in pods)
+    for_all = next(one for one in out if takes(one["podSelector"]["matchLabels"], pods[1]))
+    assert takes(for_all["podSelector"]["matchLabels"], pods[0]), "migrations and replicas reach the database"
     assert 5432 in {port["port"] for rule in for_all["egress"] for port in rule["ports"]}
     assert len(out) == 2
-    assert not chosen(next(one for one in out if one is not for_all)["podSelector"]["matchLabels"], pods[1])
-
-
-@pytest.mark.parametrize("folder", ["overlays/production", "overlays/staging"])
-def test_prometheus_asks_every_replica_with_the_token_and_knows_its_colour(folder: str) -> None:
-    watched = of(folder, "PodMonitor")["spec"]
-    assert all(chosen(watched["selector"]["matchLabels"], labels(one)) for one in REPLICAS)
-    assert not chosen(watched["selector"]["matchLabels"], labels("migration/expand", "Job"))
-    assert watched["podTargetLabels"] == ["color"]
-    (way,) = watched["podMetricsEndpoints"]
-    assert way["port"] in {port["name"] for port in container("overlays/green")["ports"]}
-    key = way["authorization"]["credentials"]
-    brought = of(folder, "ExternalSecret", key["name"])["spec"]["data"]
-    assert key["key"] in {row["secretKey"] for row in brought}
+    assert not takes(next(one for one in out if one is not for_all)["podSelector"]["matchLabels"], pods[1])

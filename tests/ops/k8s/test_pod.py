@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml  # type: ignore[import-untyped]  # it ships no types
 
+from tests.certificates import certificate, show
 from tests.ops.containers import IMAGE, Failed, build, call, exists
 from tests.ops.k8s.rendered import Object, objects, of
 from tests.ops.k8s.settings import secret_file
@@ -31,6 +32,7 @@ async def shop() -> AsyncIterator[Stores]:
     async with stores(rabbit=False) as ready:
         await ready.command("migrate", "--expand")
         await ready.command("seed", VURKSHA_ENV="test")
+        await show(ready.env["DATABASE_URL"].replace("//shop@", "//postgres@"), certificate(ready.folder, "database"))
         yield ready
 
 
@@ -64,7 +66,11 @@ def secrets_of(folder: Path, shop: Stores) -> None:
 
 
 def here(shop: Stores, port: int, operations: int, folder: Path) -> str:
-    """The Deployment and its ConfigMap, with this machine's image, network and secrets."""
+    """The Deployment and its ConfigMaps, with this machine's image, network, secrets and database."""
+    authority = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "database-ca"},
+        "data": {"ca.pem": (shop.folder / "database.pem").read_text()},
+    }  # fmt: skip
     deployment, settings = of("overlays/green", "Deployment"), of("overlays/green", "ConfigMap")
     settings["data"] |= {
         "PORT": str(port),
@@ -81,7 +87,7 @@ def here(shop: Stores, port: int, operations: int, folder: Path) -> str:
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         del box[name]  # podman has nobody who would ask
     pod["volumes"][0] = {"name": "secrets", "hostPath": {"path": str(folder), "type": "Directory"}}
-    return "---\n".join(yaml.safe_dump(one) for one in (settings, deployment))
+    return "---\n".join(yaml.safe_dump(one) for one in (settings, authority, deployment))
 
 
 async def test_the_pod_serves_as_the_deployment_says(shop: Stores, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from tests.ops.k8s.settings import built, environment, unknown
 
 pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 REPLICAS = ("overlays/blue", "overlays/green", "overlays/staging")
-WORKLOADS = [*((folder, "Deployment") for folder in REPLICAS), ("migration/expand", "Job"), ("migration/plan", "Job")]
+JOBS = ("migration/expand", "migration/plan", "overlays/staging")
+WORKLOADS = [*((folder, "Deployment") for folder in REPLICAS), *((folder, "Job") for folder in JOBS)]
 MEGABYTE = 2**20
 UNDER_LOAD, AT_REST, GROWTH = 110, 81, 64
 """Megabytes of one replica, as measured, and the growth from which it looks for who grows (isolation.memory)."""
@@ -90,6 +91,19 @@ def test_every_secret_is_a_file_that_somebody_brings(folder: str, kind: str) -> 
     if kind == "Deployment":
         assert {path.rpartition("/")[2] for path in named.values()} == brought["vurksha-secrets"]
     assert not [name for name in environment(folder, kind) if re.search("(SECRETS?|TOKEN|PEPPER|KEY)$", name)]
+
+
+@pytest.mark.parametrize(("folder", "kind"), WORKLOADS, ids=str)
+def test_the_database_has_to_prove_who_it_is(folder: str, kind: str) -> None:
+    env = environment(folder, kind)
+    assert env["PGSSLMODE"] == "verify-full", "for every URL that does not say otherwise"
+    place, _, file = env["PGSSLROOTCERT"].rpartition("/")
+    (mount,) = [mount for mount in container(folder, kind)["volumeMounts"] if mount["mountPath"] == place]
+    volumes = {one["name"]: one for one in of(folder, kind)["spec"]["template"]["spec"]["volumes"]}
+    # Of a name without a hash, made by whoever made the cluster; not optional: without it no pod starts.
+    assert volumes[mount["name"]]["configMap"] == {"name": "database-ca"}
+    readme = (ROOT / "ops/terraform/README.md").read_text()
+    assert f"create configmap database-ca --from-file={file}=" in readme
 
 
 @pytest.mark.parametrize("folder", ["overlays/production", "overlays/staging"])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.prometheus.__main__ import RULES, files
+from ops.prometheus.__main__ import CLUSTER, RULES, files, in_cluster
 from ops.prometheus.alerts import ALERTS, GROUPS
 from tests.ops.watching import parts_cases, shop_cases
 from tests.ops.watching.case import BY_NAME
@@ -14,6 +14,7 @@ CASES = (*shop_cases.CASES, *parts_cases.CASES)
 def test_committed_rules_are_what_the_code_makes() -> None:
     committed = {path.name: path.read_text() for path in RULES.glob("*.yml")}
     assert committed == files(), "run python -m ops.prometheus"
+    assert CLUSTER.read_text() == in_cluster(), "run python -m ops.prometheus"
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
