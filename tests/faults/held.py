@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import linear_regression, median
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import attrs
 
@@ -15,7 +15,8 @@ the status page's lines for 10."""
 PART = 5 * 60.0
 """Seconds at either end of what follows: their medians are compared."""
 FLAT, SPARE = 0.05, 2.0
-"""A replica is flat when it ends with at most this share, and so many more, than it had when it was warm."""
+"""A replica is flat when it ends with at most this share, and so many more, than it had when it was warm, or not above
+what it had at some time before: pools open connections when they are needed, up to their size, and keep them."""
 TASKS = re.compile(r'^vurksha_tasks\{plugin="[^"]+"\} (\S+)', re.MULTILINE)
 
 
@@ -41,8 +42,8 @@ HELD: Mapping[str, str] = {
 }
 
 
-def look(pid: int, operations: int) -> Sample | None:
-    """At the process and at its operators' port; None when it is just gone."""
+def look(pid: int, operations: int, token: str) -> Sample | None:
+    """At the process and at its operators' port, with their token; None when it is just gone."""
     place = Path(f"/proc/{pid}")
     try:
         status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
@@ -58,7 +59,7 @@ def look(pid: int, operations: int) -> Sample | None:
         descriptors=len(opened),
         threads=int(status["Threads"]),
         connections=sum(f"socket:[{row[9]}]" in sockets for row in rows if row[3] == "01"),
-        tasks=_tasks(operations),
+        tasks=_tasks(operations, token),
     )
 
 
@@ -70,9 +71,10 @@ def _target(link: Path) -> str:
         return ""
 
 
-def _tasks(port: int) -> float | None:
+def _tasks(port: int, token: str) -> float | None:
+    asked = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"})
     try:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as told:
+        with urlopen(asked, timeout=1) as told:
             return sum(map(float, TASKS.findall(told.read().decode())))
     except OSError:
         return None
@@ -80,16 +82,17 @@ def _tasks(port: int) -> float | None:
 
 @attrs.frozen
 class Growth:
-    """From when it was warm to the end; `slope` is per hour, by least squares."""
+    """From when it was warm to the end; `slope` is per hour, by least squares, `before` the most while warming up."""
 
     first: float
     last: float
     slope: float
+    before: float
 
     @property
     def flat(self) -> bool:
         """Within what a replica may sway."""
-        return self.last <= self.first * (1 + FLAT) + SPARE
+        return self.last <= max(self.first * (1 + FLAT) + SPARE, self.before)
 
     def __str__(self) -> str:
         return f"{self.first:.1f} to {self.last:.1f}, {self.slope:+.2f} an hour{'' if self.flat else ', GROWS'}"
@@ -107,4 +110,5 @@ def growth(samples: Sequence[Sample], name: str) -> Growth | None:
         return None
     first = median(value for at, value in warm if at <= warm[0][0] + PART)
     last = median(value for at, value in warm if at >= warm[-1][0] - PART)
-    return Growth(first, last, 3600 * linear_regression(*zip(*warm, strict=True)).slope)
+    before = max(value for at, value in life if at < life[0][0] + WARM)
+    return Growth(first, last, 3600 * linear_regression(*zip(*warm, strict=True)).slope, before)

@@ -158,7 +158,7 @@ async def _sample(world: World, samples: dict[str, list[Sample]]) -> None:
         for name, replica in world.replicas.items():
             if not replica.child.running:
                 continue
-            found = await asyncio.to_thread(look, replica.child.pid, replica.operations)
+            found = await asyncio.to_thread(look, replica.child.pid, replica.operations, world.token)
             if found is not None:
                 samples.setdefault(name, []).append(found)
         await asyncio.sleep(SAMPLE)

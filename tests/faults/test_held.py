@@ -38,6 +38,13 @@ def test_a_leak_is_told_with_its_slope() -> None:
     assert "GROWS" in str(found)
 
 
+def test_what_was_held_before_may_be_held_again() -> None:
+    found = growth(life(lambda at: 100 if 600 < at < HOUR - 900 else 130), "memory")
+    assert found is not None
+    assert (found.first, found.last) == (100, 130)
+    assert found.flat
+
+
 def test_the_longest_life_counts_and_a_short_one_tells_nothing() -> None:
     killed = life(lambda _: 500, int(WARM + PART), pid=8)
     found = growth([*killed, *life(lambda _: 100)], "memory")
@@ -53,8 +60,8 @@ def test_moments_when_the_tasks_were_unknown_are_left_out() -> None:
 
 
 async def test_a_look_at_a_process() -> None:
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(text=TOLD)
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(text=TOLD if request.headers["Authorization"] == "Bearer seen" else "")
 
     app, port = web.Application(), free_port()
     app.router.add_get("/metrics", metrics)
@@ -62,7 +69,7 @@ async def test_a_look_at_a_process() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    found = await asyncio.to_thread(look, os.getpid(), port)
+    found = await asyncio.to_thread(look, os.getpid(), port, "seen")
     writer.close()
     await runner.cleanup()
     assert found is not None
@@ -72,7 +79,7 @@ async def test_a_look_at_a_process() -> None:
 
 
 async def test_nobody_answers_and_nobody_is_there() -> None:
-    here = await asyncio.to_thread(look, os.getpid(), free_port())
+    here = await asyncio.to_thread(look, os.getpid(), free_port(), "")
     assert here is not None
     assert here.tasks is None
-    assert await asyncio.to_thread(look, 2**22 + 1, free_port()) is None
+    assert await asyncio.to_thread(look, 2**22 + 1, free_port(), "") is None
