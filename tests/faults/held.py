@@ -72,7 +72,7 @@ def _target(link: Path) -> str:
 
 
 def _tasks(port: int, token: str) -> float | None:
-    asked = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"})  # noqa: S310  ours
+    asked = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"})
     try:
         with urlopen(asked, timeout=1) as told:  # noqa: S310  a replica of ours
             return sum(map(float, TASKS.findall(told.read().decode())))
