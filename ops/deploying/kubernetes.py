@@ -23,7 +23,8 @@ from ops.deploying.target import Standing
 from ops.deploying.web import ask
 
 APP = "vurksha"
-JOB_LIMIT, GONE = 3600.0, 90.0
+JOB_LIMIT, GONE, SEEN = 3600.0, 90.0, 5.0
+"""Seconds: for a Job, for pods to end, and for a Deployment's controller to see a change."""
 TOLD = ("applied ", "would apply ", "later, ", "vurksha: ")
 FORWARDED = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 
@@ -77,7 +78,7 @@ class KubernetesTarget:
     def _job(self, kind: str, release: Release) -> list[str]:
         suffix = "-" + re.sub(r"[^a-z0-9-]+", "-", release.name.lower()).strip("-")
         name = f"{APP}-{kind}{suffix}"
-        if kind == "plan" or _condition(self._kubectl.find("job", name), "Failed"):
+        if kind == "plan" or self._ended(name):  # a Job cannot be changed, and its settings may have been since
             self._kubectl.run("delete", "job", name, "--ignore-not-found", "--wait=true")
         self._kubectl.apply(self.rendered(f"migration/{kind}", release, suffix))
         until = time.monotonic() + JOB_LIMIT
@@ -99,9 +100,26 @@ class KubernetesTarget:
     def start(self, color: str, release: Release) -> None:
         """As many as the live colour has: it must carry all of the traffic."""
         self._kubectl.apply(self.rendered(f"overlays/{color}", release))
-        most = max(self._replicas(one) for one in COLORS)
-        if self._replicas(color) < max(most, self._place.fewest):
-            self._scale(color, max(most, self._place.fewest))
+        self.reinforce(color)
+
+    def reinforce(self, color: str) -> None:
+        """By count."""
+        counts = {one: self._replicas(one) for one in COLORS}
+        if counts[color] < (most := max(self._place.fewest, *counts.values())):
+            self._scale(color, most)
+        self.hold(color)
+
+    def hold(self, color: str) -> None:
+        """Its autoscaler may only add: it would take an idle colour down to its minimum."""
+        self._shrinks(color, "Disabled")
+
+    def relax(self, color: str) -> None:
+        """Its autoscaler may take away again."""
+        self._shrinks(color, "Max")
+
+    def _shrinks(self, color: str, policy: str) -> None:
+        patch = {"spec": {"behavior": {"scaleDown": {"selectPolicy": policy}}}}
+        self._kubectl.run("patch", "horizontalpodautoscaler", f"{APP}-{color}", "--type=merge", "-p", json.dumps(patch))
 
     def _replicas(self, color: str) -> int:
         found = self._kubectl.find("deployment", f"{APP}-{color}")
@@ -111,8 +129,11 @@ class KubernetesTarget:
         self._kubectl.run("scale", f"deployment/{APP}-{color}", f"--replicas={count}")
 
     def standing(self, color: str) -> Standing:
-        """As the Deployment's status says; of an older spec nothing counts."""
-        return standing_of(self._kubectl.find("deployment", f"{APP}-{color}"))
+        """As the Deployment's status says, once it is of the present spec: each change of the count is another."""
+        until = time.monotonic() + SEEN
+        while not _seen(found := self._kubectl.find("deployment", f"{APP}-{color}")) and time.monotonic() < until:
+            time.sleep(0.2)
+        return standing_of(found)
 
     @contextmanager
     def reached(self, color: str) -> Iterator[Sequence[str]]:
@@ -169,15 +190,21 @@ def _condition(thing: Mapping[str, Any], kind: str) -> bool:
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
 
+def _seen(deployment: Mapping[str, Any]) -> bool:
+    """Whether its status is of its present spec."""
+    seen = deployment.get("status", {}).get("observedGeneration", 0)
+    return bool(seen >= deployment.get("metadata", {}).get("generation", 0))
+
+
 def standing_of(deployment: Mapping[str, Any]) -> Standing:
-    """Of a Deployment as the API gives it."""
+    """Of a Deployment as the API gives it; of an older spec nothing counts."""
     if not deployment:
         return Standing(ready=0, wanted=0, why="there is none")
     spec, status = deployment["spec"], deployment.get("status", {})
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    ready = min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0)) if seen else 0
+    wanted = int(spec.get("replicas", 1))  # pods that are about to end still count as ready
+    ready = min(wanted, status.get("readyReplicas", 0), status.get("updatedReplicas", 0)) if _seen(deployment) else 0
     why = "; ".join(one.get("message", "") for one in status.get("conditions", []) if one["status"] != "True")
-    return Standing(ready=ready, wanted=int(spec.get("replicas", 1)), why=why)
+    return Standing(ready=ready, wanted=wanted, why=why)
 
 
 __all__ = ["KubernetesPlace", "KubernetesTarget", "standing_of"]

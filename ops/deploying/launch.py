@@ -47,6 +47,8 @@ def _keep(program: list[str], file: int) -> None:
     running: list[subprocess.Popen[bytes]] = []
 
     def stop(number: int, _: object) -> None:
+        if asked:  # a replica that is asked twice drops what is under way
+            return
         asked.append(number)
         for one in running:
             one.terminate()

@@ -12,7 +12,7 @@ import attrs
 from ops.deploying.haproxy import LARGEST, Balancer
 from ops.deploying.keeping import FileBook
 from ops.deploying.model import COLORS, EVERYTHING, DeployError, Refused, Release, Totals
-from ops.deploying.places import GONE, ROOT, Place, program
+from ops.deploying.places import GONE, LEAVING, ROOT, Place, program
 from ops.deploying.scraping import buckets
 from ops.deploying.target import Standing
 from ops.deploying.web import ask
@@ -95,18 +95,32 @@ class LocalTarget:
     # -- replicas
 
     def start(self, color: str, release: Release) -> None:
-        """Those of another release are stopped first."""
+        """Those of another release, and those that were asked to stop, end first. Raises DeployError."""
         others = [place for place in self.places(color) if place.runs() not in ("", release.name)]
         self._end(others)
         env = self._environment()
         for place in self.places(color):
-            if not place.runs():
-                place.start(release, env)
+            try:
+                if not place.runs():
+                    place.start(release, env)
+            except (OSError, subprocess.SubprocessError) as error:
+                raise DeployError(f"{place.name} cannot be started: {error}") from None
+
+    def reinforce(self, color: str) -> None:
+        """Their number is fixed; one whose keeper died is started."""
+        self.start(color, self.book.load().releases[color])
+
+    def hold(self, color: str) -> None:
+        """Nothing here ever shrinks."""
+
+    def relax(self, color: str) -> None:
+        """Likewise."""
 
     def standing(self, color: str) -> Standing:
         """By asking each."""
         answers = [
-            place.ready() if place.runs() else (False, f"{place.name}: does not run") for place in self.places(color)
+            place.ready() if place.runs() not in ("", LEAVING) else (False, f"{place.name}: does not run")
+            for place in self.places(color)
         ]
         return Standing(
             ready=sum(ready for ready, _ in answers),

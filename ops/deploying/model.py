@@ -83,6 +83,14 @@ class Rollout:
         """Whether nothing is left to be watched."""
         return bool(self.outcome)
 
+    def shares(self, share: int) -> dict[str, int]:
+        """Per cent of the requests by colour: the one before, where there is one, has what the new one has not."""
+        return {self.color: share, **({self.before: EVERYTHING - share} if self.before else {})}
+
+    def undone(self, why: str) -> "Rollout":
+        """Without traffic, and with every step to do again: what is saved before its colour is stopped."""
+        return attrs.evolve(self, done=(), share=0, baseline=None, outcome="", why=why)
+
 
 @attrs.frozen(kw_only=True)
 class State:

@@ -112,6 +112,7 @@ class Deploy:
 
     def _give_up(self, rollout: Rollout, why: str) -> None:
         self._say(f"refused, {why}")
+        self._save(rollout.undone(why))
         if "start" in rollout.done or why.startswith("start"):
             self.target.stop(rollout.color)
         self._save(attrs.evolve(rollout, outcome="refused", why=why))
@@ -125,18 +126,22 @@ class Deploy:
         self.target.start(rollout.color, rollout.release)
 
     def _ready(self, rollout: Rollout) -> None:
-        took = self._wait(rollout.color)
+        took = self._wait(lambda: self._unready(rollout.color))
         self._say(f"    all replicas of {rollout.color} were ready after {took:.1f} s")
 
-    def _wait(self, color: str) -> float:
+    def _unready(self, color: str) -> str:
+        standing = self.target.standing(color)
+        return "" if standing.all_ready else str(standing)
+
+    def _wait(self, lacking: Callable[[], str], meanwhile: Callable[[], object] = lambda: time.sleep(0.2)) -> float:
+        """Until nothing is lacking any more; the seconds that took. Raises Refused."""
         began, told = time.monotonic(), ""
-        while not (standing := self.target.standing(color)).all_ready:
-            now = f"    {standing.ready} of {standing.wanted} ready{': ' if standing.why else ''}{standing.why}"
-            if now != told:
-                self._say(told := now)
+        while lacks := lacking():
+            if lacks != told:
+                self._say(f"    {(told := lacks)}")
             if time.monotonic() - began > self.start_seconds:
-                raise Refused(f"{now.strip()} after {self.start_seconds:.0f} s")
-            time.sleep(0.2)
+                raise Refused(f"{lacks} after {self.start_seconds:.0f} s")
+            meanwhile()
         return time.monotonic() - began
 
     def _smoke(self, rollout: Rollout) -> None:
@@ -157,8 +162,8 @@ class Deploy:
     def switch(self, shares: Sequence[int] = ()) -> None:
         """Move the traffic in parts and watch after each; back when it is worse. Raises Refused."""
         rollout = self.under_way
-        if "smoke" not in rollout.done:
-            raise DeployError("not smoked yet: ops/deploy apply")
+        if not rollout.share:
+            self._admit(rollout)
         wanted = (*(shares or self.limits.shares), EVERYTHING) if rollout.before else (EVERYTHING,)
         steps = [share for share in wanted if share >= rollout.share]
         if rollout.before and rollout.baseline is None:
@@ -166,14 +171,42 @@ class Deploy:
         for share in dict.fromkeys(steps):
             rollout = self._save(attrs.evolve(rollout, share=share))
             self._say(f"switch: {share} % to {rollout.color}")
-            if why := self._watched(rollout, share):
+            try:
+                self._watch(rollout, share)
+            except Refused as why:
                 self._say(f"worse: {why}")
-                took = self._back(rollout, why)
-                raise Refused(f"{rollout.release.name} was rolled back in {took:.1f} s: {why}")
+                took = self._back(rollout, str(why))
+                raise Refused(f"{rollout.release.name} was rolled back in {took:.1f} s: {why}") from None
         self._save(attrs.evolve(rollout, outcome="live"), live=rollout.color)
         self._say(f"{rollout.release.name} is live on {rollout.color}")
         if rollout.before:
             self._say(f"{rollout.before} still runs, for a rollback: ops/deploy retire")
+        else:
+            self._if_possible(self.target.relax, rollout.color)
+
+    def _admit(self, rollout: Rollout) -> None:
+        """What must hold before the first share. Raises DeployError."""
+        if "smoke" not in rollout.done:
+            raise DeployError("not smoked yet, or half rolled back: ops/deploy apply")
+        if not (standing := self.target.standing(rollout.color)).ready:
+            raise DeployError(f"{rollout.color} gets no traffic: {standing}")
+        self._if_possible(self.target.hold, rollout.before)  # until `retire` it may have to take all of it back
+        self._wait(lambda: self._weaker(rollout))
+
+    def _weaker(self, rollout: Rollout) -> str:
+        """What the new colour lacks to carry as much as the one before can; it is asked to be as many."""
+        self._if_possible(self.target.reinforce, rollout.color)
+        new = self.target.standing(rollout.color)
+        enough = self.target.standing(rollout.before).ready if rollout.before else new.wanted
+        return "" if new.ready >= min(new.wanted, enough) else f"{rollout.color} is weaker than {rollout.before}: {new}"
+
+    def _if_possible(self, act: Callable[[str], None], color: str) -> None:
+        """What no release is held up by. Does nothing for nobody."""
+        try:
+            if color:
+                act(color)
+        except DeployError as error:
+            self._say(f"    {color}: {error}")
 
     def _baseline(self, color: str) -> Figures:
         before = self.target.totals(color)
@@ -182,23 +215,32 @@ class Deploy:
         self._say(f"{color} before the switch: {figures}")
         return figures
 
-    def _watched(self, rollout: Rollout, share: int) -> str:
-        """Why to go back; empty when all was well to the end."""
-        colors = [color for color in (rollout.color, rollout.before) if color]
-        start = {color: self.target.totals(color) for color in colors}
-        self.target.shift(_shares(rollout, share))
+    def _watch(self, rollout: Rollout, share: int) -> None:
+        """Until its time is over and the colour is strong enough for more. Raises Refused: why to go back."""
+        had = self.target.standing(rollout.color)
+        if not had.ready:
+            raise Refused(str(had))
+        shares = rollout.shares(share)
+        start = {color: self.target.totals(color) for color in shares}
+        self.target.shift(shares)
         began, new = time.monotonic(), Figures()
-        while time.monotonic() - began < self.limits.seconds:
+
+        def look() -> Figures:
             time.sleep(self.limits.look)
-            now = {color: since(start[color], self.target.totals(color)) for color in colors}
-            new, standing = now[rollout.color], self.target.standing(rollout.color)
-            if why := worse(new, self._beside(rollout, now), self.limits):
-                return f"{why}, {time.monotonic() - began:.1f} s after {share} % came"
-            if not standing.all_ready:
-                return f"{standing.ready} of {standing.wanted} replicas are ready {standing.why}".rstrip()
+            now = {color: since(start[color], self.target.totals(color)) for color in shares}
+            if why := worse(now[rollout.color], self._beside(rollout, now), self.limits):
+                raise Refused(f"{why}, {time.monotonic() - began:.1f} s after {share} % came")
+            standing = self.target.standing(rollout.color)
+            if standing.ready < max(1, min(had.ready, standing.wanted)):  # those an autoscaler adds come in their time
+                raise Refused(str(standing))
+            return now[rollout.color]
+
+        while time.monotonic() - began < self.limits.seconds:
+            new = look()
         few = "" if new.requests >= self.limits.fewest else ", too few to judge by"
         self._say(f"    {rollout.color} at {share} %: {new}{few}")
-        return ""
+        if share < EVERYTHING:
+            self._wait(lambda: self._weaker(rollout), look)
 
     def _beside(self, rollout: Rollout, now: Mapping[str, Figures]) -> Figures | None:
         """The colour before at the same time; as it was before the switch, when it is asked too little by now."""
@@ -217,19 +259,29 @@ class Deploy:
     def _back(self, rollout: Rollout, why: str) -> float:
         began, before = time.monotonic(), rollout.before
         if before:
-            if not self.target.standing(before).all_ready:
-                self.target.start(before, self.state.releases[before])
-                self._wait(before)
+            if not self.target.standing(before).ready:
+                self._start_again(before)
             self.target.shift({before: EVERYTHING, rollout.color: 0})
         elif rollout.outcome == "live":
             raise DeployError("there was no release before this one")
         took = time.monotonic() - began
-        self._save(attrs.evolve(rollout, share=0, why=why), live=before)
+        rollout = self._save(rollout.undone(why), live=before)
         self._say(f"all traffic is back with {before or 'nobody'} after {took:.1f} s")
+        self._if_possible(self.target.reinforce, before)
         self.target.stop(rollout.color)
-        self._save(attrs.evolve(rollout, share=0, outcome="rolled back", why=why))
+        self._if_possible(self.target.relax, before)
+        self._save(attrs.evolve(rollout, outcome="rolled back"))
         self._say(f"{rollout.color} is stopped: {why}")
         return took
+
+    def _start_again(self, color: str) -> None:
+        """Waits for all replicas, but not for ever: a few of the release before are better than the new one."""
+        self.target.start(color, self.state.releases[color])
+        try:
+            self._wait(lambda: self._unready(color))
+        except Refused as late:
+            if not self.target.standing(color).ready:
+                raise DeployError(f"{color} cannot take the traffic back: {late}") from None
 
     def retire(self) -> None:
         """Stop the colour before. A rollback has to start it again from now on."""
@@ -238,11 +290,8 @@ class Deploy:
             raise DeployError("nothing to retire: no new release is live")
         if rollout.before:
             self._say(f"retire: {rollout.before}")
+            self.target.shift(rollout.shares(EVERYTHING))  # a rollback may have been killed after it moved them
             self.target.stop(rollout.before)
+            self._if_possible(self.target.relax, rollout.color)
         self._save(attrs.evolve(rollout, outcome="retired"))
         self._say(f"{rollout.before or 'nobody'} is stopped")
-
-
-def _shares(rollout: Rollout, share: int) -> dict[str, int]:
-    beside = {rollout.before: EVERYTHING - share} if rollout.before else {}
-    return {rollout.color: share, **beside}

@@ -26,6 +26,9 @@ class Standing:
         """Every one, and there are some."""
         return self.ready >= self.wanted > 0
 
+    def __str__(self) -> str:
+        return f"{self.ready} of {self.wanted} replicas are ready{': ' if self.why else ''}{self.why}"
+
 
 class Book(Protocol):
     """Keeps the state and lets one run at a time near it."""
@@ -61,6 +64,18 @@ class Target(Protocol):
 
     def start(self, color: str, release: Release) -> None:
         """Have the colour's replicas run this release; those that do already are left alone."""
+        ...
+
+    def reinforce(self, color: str) -> None:
+        """Have it grow to as many replicas as the larger colour has, and hold it there. Waits for none."""
+        ...
+
+    def hold(self, color: str) -> None:
+        """Let it grow but not shrink, however little it is asked, until `relax`."""
+        ...
+
+    def relax(self, color: str) -> None:
+        """Let it shrink again."""
         ...
 
     def standing(self, color: str) -> Standing:

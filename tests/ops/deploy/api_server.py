@@ -1,5 +1,6 @@
 """As much of a Kubernetes API server as the real kubectl needs to deploy with: objects, versions, conflicts."""
 
+import copy
 import json
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ GROUPS = {
     "coordination.k8s.io/v1": {"leases": "Lease"},
     "gateway.networking.k8s.io/v1": {"httproutes": "HTTPRoute"},
 }
+POLICIES = {"Max", "Min", "Disabled"}
 VERBS = ["create", "delete", "get", "list", "patch", "update"]
 Object = dict[str, Any]
 
@@ -33,23 +35,60 @@ class Cluster:
     jobs_fail: bool = False
     figures: dict[str, float] = attrs.field(factory=dict)
     """Answers to queries, by a word in them: it stands in for Prometheus too."""
+    needs: dict[str, int] = attrs.field(factory=dict)
+    """Replicas that a Deployment's load asks for: its autoscaler goes by it, and does nothing where none is given."""
+    room: dict[str, int] = attrs.field(factory=dict)
+    """For how many replicas of a Deployment there are nodes; for all where none is given."""
+    slow: bool = False
+    """One more replica is ready each time that somebody looks; otherwise all are at once."""
     version: int = 1
 
     def put(self, resource: str, name: str, one: Object) -> Object:
         """Store it, as controllers would leave it."""
         self.version += 1
+        kept = self.objects.get((resource, name), {})
         meta = one.setdefault("metadata", {})
         meta.setdefault("namespace", "vurksha")
-        meta |= {"name": name, "resourceVersion": str(self.version), "generation": 1, "uid": name}
+        meta |= {"name": name, "resourceVersion": str(self.version), "uid": name}
         if resource == "deployments":
-            count = one["spec"].setdefault("replicas", 1)
-            one["status"] = {"observedGeneration": 1, "readyReplicas": count, "updatedReplicas": count}
+            one["spec"].setdefault("replicas", 1)
+            one["status"] = dict(kept.get("status", {"readyReplicas": 0}))
+            if one["spec"]["template"] != kept.get("spec", {}).get("template"):
+                one["status"]["updatedReplicas"] = 0
+        meta["generation"] = kept.get("metadata", {}).get("generation", 0) + (one.get("spec") != kept.get("spec"))
         if resource == "jobs":
             kind = "Failed" if self.jobs_fail else "Complete"
             one["status"] = {"conditions": [{"type": kind, "status": "True"}]}
             one["spec"]["selector"] = {"matchLabels": {"job-name": name}}
         self.objects[resource, name] = one
         return one
+
+    def objection(self, resource: str, name: str, one: Object) -> str:
+        """Why it cannot become this."""
+        kept = self.objects.get((resource, name))
+        if resource == "jobs" and kept and kept["spec"]["template"] != one["spec"]["template"]:
+            return f"{name}: spec.template: field is immutable"
+        if resource == "horizontalpodautoscalers" and policy(one) not in POLICIES:
+            return f"{name}: selectPolicy: Unsupported value"
+        return ""
+
+    def time_passes(self, name: str) -> None:
+        """What controllers do between two looks at a Deployment: they see its spec, then its autoscaler changes it."""
+        one = self.objects["deployments", name]
+        count, status, generation = one["spec"]["replicas"], one["status"], one["metadata"]["generation"]
+        ready = min(count, self.room.get(name, count))
+        if self.slow:
+            ready = min(ready, status["readyReplicas"] + 1)
+        status |= {"readyReplicas": ready, "updatedReplicas": ready, "observedGeneration": generation}
+        one["spec"]["replicas"] = self._autoscaled(name, count)
+        one["metadata"]["generation"] += one["spec"]["replicas"] != count
+
+    def _autoscaled(self, name: str, count: int) -> int:
+        scaler = self.objects.get(("horizontalpodautoscalers", name))
+        if scaler is None or name not in self.needs or not count:  # none rests it
+            return count
+        wanted = min(max(self.needs[name], int(scaler["spec"]["minReplicas"])), int(scaler["spec"]["maxReplicas"]))
+        return max(wanted, count) if policy(scaler) == "Disabled" else wanted
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -68,9 +107,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    def _refuse(self, status: int, reason: str) -> None:
+    def _refuse(self, status: int, reason: str, message: str = "") -> None:
         self._answer(status, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
-                              "message": reason, "code": status})  # fmt: skip
+                              "message": message or reason, "code": status})  # fmt: skip
 
     def _body(self) -> Any:
         return yaml.safe_load(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
@@ -95,7 +134,10 @@ class Handler(BaseHTTPRequestHandler):
         elif (one := self.cluster.objects.get((resource, name))) is None:
             self._refuse(404, "NotFound")
         else:
-            self._answer(200, scale(one) if sub == "scale" else one)
+            now = copy.deepcopy(one)
+            if resource == "deployments":
+                self.cluster.time_passes(name)
+            self._answer(200, scale(now) if sub == "scale" else now)
 
     def _asked(self) -> Object:
         value = next((v for word, v in self.cluster.figures.items() if word in self.path), 0.0)
@@ -121,8 +163,7 @@ class Handler(BaseHTTPRequestHandler):
         resource, name, sub = self._place()
         one, kept = self._body(), self.cluster.objects[self._place()[:2]]
         if sub == "scale":
-            kept["spec"]["replicas"] = one["spec"]["replicas"]
-            self._answer(200, scale(self.cluster.put(resource, name, kept)))
+            self._answer(200, scale(self.cluster.put(resource, name, merged(kept, {"spec": one["spec"]}))))
         elif one["metadata"].get("resourceVersion", "") != kept["metadata"]["resourceVersion"]:
             self._refuse(409, "Conflict")
         else:
@@ -132,23 +173,32 @@ class Handler(BaseHTTPRequestHandler):
         resource, name, sub = self._place()
         patch, kept = self._body(), self.cluster.objects.get((resource, name))
         kind = self.headers["Content-Type"]
-        if kind.startswith("application/apply-patch"):
-            count = (kept or {}).get("spec", {}).get("replicas") if resource == "deployments" else None
-            if count is not None:
-                patch["spec"].setdefault("replicas", count)
-            self._answer(200, self.cluster.put(resource, name, patch))
-        elif kept is None:
+        if kept is None and not kind.startswith("application/apply-patch"):
             self._refuse(404, "NotFound")
         elif kind.startswith("application/json-patch"):
-            good = changed(kept, patch)
-            self._answer(200, self.cluster.put(resource, name, kept)) if good else self._refuse(422, "Invalid")
+            one = copy.deepcopy(kept or {})
+            good = changed(one, patch)
+            self._answer(200, self.cluster.put(resource, name, one)) if good else self._refuse(422, "Invalid")
+        elif why := self.cluster.objection(resource, name, one := merged(kept or {}, patch)):
+            self._refuse(422, "Invalid", why)
         else:
-            kept["spec"] |= patch["spec"]
-            self._answer(200, scale(self.cluster.put(resource, name, kept)) if sub == "scale" else kept)
+            one = self.cluster.put(resource, name, one)
+            self._answer(200, scale(one) if sub == "scale" else one)
 
     def do_DELETE(self) -> None:
         self.cluster.objects.pop(self._place()[:2], None)
         self._answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
+
+
+def merged(one: Object, more: Object) -> Object:
+    """RFC 7396 without removing; server-side apply likewise keeps what others own."""
+    both = {name: merged(one[name], more[name]) for name in one.keys() & more.keys() if isinstance(one[name], dict)}
+    return copy.deepcopy({**one, **more, **both})
+
+
+def policy(scaler: Object) -> str:
+    """How an autoscaler takes replicas away."""
+    return str(scaler["spec"].get("behavior", {}).get("scaleDown", {}).get("selectPolicy", "Max"))
 
 
 def changed(one: Object, patch: list[Object]) -> bool:

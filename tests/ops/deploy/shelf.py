@@ -17,14 +17,20 @@ class Shelf:
     files: Sequence[str] = ()
     does: list[str] = attrs.field(factory=list)
     ready: dict[str, int] = attrs.field(factory=dict)
+    wanted: dict[str, int] = attrs.field(factory=dict)
+    """Two where nobody asked for more."""
+    room: dict[str, int] = attrs.field(factory=dict)
+    """How many of a colour get ready when they are started; all where none is given."""
+    loaded: dict[str, Standing] = attrs.field(factory=dict)
+    """What becomes of a colour as soon as it has traffic."""
+    fixed: set[str] = attrs.field(factory=set)
+    """Colours that may not shrink."""
     shares: dict[str, int] = attrs.field(factory=dict)
     answers: dict[str, Totals] = attrs.field(factory=dict)
     """What a colour's totals grow by each time that somebody looks."""
     seen: dict[str, Totals] = attrs.field(factory=dict)
-    sickly: bool = False
-    """Nothing that is started is ever ready."""
-    dies: bool = False
-    """The tool is killed while it waits."""
+    dies: str = ""
+    """How the act begins in which the tool is killed, when what it does is done."""
 
     @property
     def book(self) -> "Shelf":
@@ -46,25 +52,42 @@ class Shelf:
         return self.files
 
     def migrate(self, release: Release) -> Sequence[str]:
-        self.does.append("migrate")
+        self._does("migrate")
         return self.pending(release)
 
     def start(self, color: str, release: Release) -> None:
-        self.does.append(f"start {color} {release.name}")
-        self.ready[color] = 0 if self.sickly else 2
+        self.wanted.setdefault(color, 2)
+        self.reinforce(color)
+        self._does(f"start {color} {release.name}")
+
+    def reinforce(self, color: str) -> None:
+        """Not among what it does, as neither are the two below: of these only the effect counts."""
+        self.hold(color)
+        self.wanted[color] = max(self.wanted.values())
+        self.ready[color] = min(self.wanted[color], self.room.get(color, self.wanted[color]))
+
+    def hold(self, color: str) -> None:
+        self.fixed.add(color)
+
+    def relax(self, color: str) -> None:
+        self.fixed.discard(color)
 
     def standing(self, color: str) -> Standing:
-        if self.dies:
-            raise KeyboardInterrupt
-        return Standing(ready=self.ready.get(color, 0), wanted=2, why="" if self.ready.get(color) else "does not run")
+        self._dies_in("standing")
+        if color in self.loaded and self.shares.get(color):
+            return self.loaded[color]
+        ready = self.ready.get(color, 0)
+        return Standing(ready=ready, wanted=self.wanted.get(color, 2), why="" if ready else "does not run")
 
     @contextmanager
     def reached(self, color: str) -> Iterator[Sequence[str]]:
         yield [f"http://{color}"]
 
     def shift(self, shares: Mapping[str, int]) -> None:
-        self.does.append(f"shift {dict(sorted(shares.items()))}")
+        for color, share in shares.items():
+            assert self.ready[color] or share <= self.shares.get(color, 0), f"nobody of {color} is ready"
         self.shares.update(shares)
+        self._does(f"shift {dict(sorted(shares.items()))}")
 
     def totals(self, color: str) -> Totals:
         old, more = self.seen.get(color, Totals()), self.answers.get(color, Totals())
@@ -77,5 +100,13 @@ class Shelf:
         return self.seen[color]
 
     def stop(self, color: str) -> None:
-        self.does.append(f"stop {color}")
         self.ready[color] = 0
+        self._does(f"stop {color}")
+
+    def _does(self, act: str) -> None:
+        self.does.append(act)
+        self._dies_in(act)
+
+    def _dies_in(self, act: str) -> None:
+        if self.dies and act.startswith(self.dies):
+            raise KeyboardInterrupt

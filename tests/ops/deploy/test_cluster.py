@@ -1,7 +1,8 @@
 """The Kubernetes side of `ops/deploy`, by the real kubectl, against a stand-in of an API server."""
 
 import json
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,9 +48,15 @@ def cluster(address: tuple[Cluster, str]) -> Cluster:
 
 
 @pytest.fixture
-def target(address: tuple[Cluster, str]) -> KubernetesTarget:
+def folder(tmp_path: Path) -> Path:
+    """Of one's own, to change."""
+    return Path(shutil.copytree(K8S, tmp_path / "k8s"))
+
+
+@pytest.fixture
+def target(address: tuple[Cluster, str], folder: Path) -> KubernetesTarget:
     assert urlsplit(address[1]).hostname == "127.0.0.1"
-    return KubernetesTarget(KubernetesPlace(folder=K8S, prometheus=address[1]))
+    return KubernetesTarget(KubernetesPlace(folder=folder, prometheus=address[1]))
 
 
 def deploy(target: KubernetesTarget) -> Deploy:
@@ -62,6 +69,50 @@ def deploy(target: KubernetesTarget) -> Deploy:
 @contextmanager
 def _nowhere(color: str) -> Iterator[Sequence[str]]:
     yield ["http://127.0.0.1:1"]
+
+
+def change_settings(folder: Path) -> None:
+    with (folder / "settings/settings.env").open("a") as file:
+        file.write("VURKSHA_POSTGRES__ACQUIRE=2\n")
+
+
+def settle(cluster: Cluster) -> None:
+    """Minutes go by."""
+    for resource, name in list(cluster.objects):
+        for _ in range(20 if resource == "deployments" else 0):
+            cluster.time_passes(name)
+
+
+def ready(cluster: Cluster, color: str) -> int:
+    return int(cluster.objects["deployments", f"vurksha-{color}"]["status"]["readyReplicas"])
+
+
+def moves(cluster: Cluster, target: KubernetesTarget) -> list[tuple[str, int, int]]:
+    """Filled with each colour that is given traffic, its share, and how many replicas were ready for it."""
+    real, seen = target.shift, list[tuple[str, int, int]]()
+
+    def shift(shares: Mapping[str, int]) -> None:
+        seen.extend((color, share, ready(cluster, color)) for color, share in shares.items())
+        real(shares)
+
+    target.shift = shift  # type: ignore[method-assign]  # told as well
+    return seen
+
+
+def worse(cluster: Cluster, target: KubernetesTarget) -> Deploy:
+    """A run whose green fails requests, and will be seen to."""
+    run = deploy(target)
+    real, looks = target.totals, [0]
+
+    def growing(color: str) -> object:
+        looks[0] += 1
+        bad = 5.0 * looks[0] if color == "green" else 0.0
+        cluster.figures = {"5xx": bad, "bucket": 100.0 * looks[0], "requests_total": 100.0 * looks[0]}
+        return real(color)
+
+    target.totals = growing  # type: ignore[method-assign,assignment]  # time goes on
+    run.limits = Limits(shares=(5,), seconds=5, look=0.05, fewest=1)
+    return run
 
 
 def weights(cluster: Cluster) -> dict[str, int]:
@@ -84,7 +135,8 @@ def test_a_whole_deploy(cluster: Cluster, target: KubernetesTarget) -> None:
     assert box["image"] == ONE.artefact
     assert blue["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] == "1.0.0"
     assert ("jobs", "vurksha-expand-1-0-0") in cluster.objects
-    blue["spec"]["replicas"] = 5  # its autoscaler
+    cluster.needs["vurksha-blue"] = 5
+    settle(cluster)
     with target.book.held():
         assert "migrate: applied cart 0009_more" in deploy(target).plan(TWO)
         deploy(target).apply(TWO)
@@ -103,21 +155,97 @@ def test_what_is_worse_goes_back(cluster: Cluster, target: KubernetesTarget) -> 
     deploy(target).apply(ONE)
     deploy(target).switch()
     deploy(target).apply(TWO)
-    run = deploy(target)
-    real, looks = target.totals, [0]
-
-    def growing(color: str) -> object:
-        looks[0] += 1
-        bad = 5.0 * looks[0] if color == "green" else 0.0
-        cluster.figures = {"5xx": bad, "bucket": 100.0 * looks[0], "requests_total": 100.0 * looks[0]}
-        return real(color)
-
-    target.totals = growing  # type: ignore[method-assign,assignment]  # time goes on
-    run.limits = Limits(shares=(5,), seconds=5, look=0.05, fewest=1)
     with pytest.raises(Refused, match="requests failed"):
-        run.switch()
+        worse(cluster, target).switch()
     assert weights(cluster) == {"vurksha-blue": 100, "vurksha-green": 0}
     assert cluster.objects["deployments", "vurksha-green"]["spec"]["replicas"] == 0
+
+
+def test_the_way_back_waits_for_no_node_and_leaves_pods_alone(
+    cluster: Cluster, target: KubernetesTarget, folder: Path
+) -> None:
+    live(cluster, target, needs=9)
+    deploy(target).apply(TWO)
+    cluster.room["vurksha-blue"] = 8  # a node drains
+    settle(cluster)
+    change_settings(folder)
+    pods = cluster.objects["deployments", "vurksha-blue"]["spec"]["template"]
+    moved = moves(cluster, target)
+    with pytest.raises(Refused, match=r"rolled back in .* requests failed"):
+        worse(cluster, target).switch()
+    assert moved == [("green", 5, 9), ("blue", 95, 8), ("blue", 100, 8), ("green", 0, 9)]
+    assert weights(cluster) == {"vurksha-blue": 100, "vurksha-green": 0}
+    assert cluster.objects["deployments", "vurksha-blue"]["spec"]["template"] == pods
+
+
+def live(cluster: Cluster, target: KubernetesTarget, needs: int) -> None:
+    """The first release, under as much load."""
+    deploy(target).apply(ONE)
+    deploy(target).switch()
+    cluster.needs["vurksha-blue"] = needs
+    settle(cluster)
+
+
+def test_an_idle_colour_does_not_shrink_while_traffic_may_come_to_it(
+    cluster: Cluster, target: KubernetesTarget
+) -> None:
+    live(cluster, target, needs=5)
+    deploy(target).apply(TWO)
+    cluster.needs["vurksha-green"] = 1
+    settle(cluster)
+    cluster.needs["vurksha-blue"] = 6  # more customers come
+    cluster.slow = True
+    settle(cluster)
+    moved = moves(cluster, target)
+    deploy(target).switch()
+    assert [one for one in moved if one[0] == "green"] == [("green", 5, 6), ("green", 100, 6)]
+    cluster.needs = {"vurksha-blue": 1, "vurksha-green": 7}
+    settle(cluster)
+    moved.clear()
+    deploy(target).rollback()
+    assert moved == [("blue", 100, 6), ("green", 0, 7)]
+    assert cluster.objects["deployments", "vurksha-blue"]["spec"]["replicas"] == 7
+    settle(cluster)
+    assert ready(cluster, "blue") == 3, "it may shrink again"
+
+
+def test_what_is_live_may_shrink_once_the_colour_before_is_stopped(cluster: Cluster, target: KubernetesTarget) -> None:
+    live(cluster, target, needs=5)
+    cluster.needs["vurksha-blue"] = 1
+    settle(cluster)
+    assert ready(cluster, "blue") == 3, "the first release has nobody to wait for"
+    cluster.needs["vurksha-green"] = 5
+    deploy(target).apply(TWO)
+    deploy(target).switch()
+    deploy(target).retire()
+    settle(cluster)
+    assert (ready(cluster, "blue"), ready(cluster, "green")) == (0, 5)
+    cluster.needs["vurksha-green"] = 1
+    settle(cluster)
+    assert ready(cluster, "green") == 3
+
+
+def test_a_colour_that_grows_under_its_traffic_is_well_also_where_no_node_is_free(
+    cluster: Cluster, target: KubernetesTarget
+) -> None:
+    live(cluster, target, needs=3)
+    deploy(target).apply(TWO)
+    cluster.needs["vurksha-green"], cluster.room["vurksha-green"] = 6, 3
+    deploy(target).switch()
+    assert weights(cluster) == {"vurksha-blue": 0, "vurksha-green": 100}
+
+
+def test_settings_that_are_mended_come_to_the_migration_too(
+    cluster: Cluster, target: KubernetesTarget, folder: Path
+) -> None:
+    cluster.room["vurksha-blue"] = 0
+    with pytest.raises(Refused, match="ready: 0 of 3 "):
+        deploy(target).apply(ONE)
+    job = cluster.objects["jobs", "vurksha-expand-1-0-0"]
+    change_settings(folder)
+    cluster.room.clear()
+    deploy(target).apply(ONE)
+    assert cluster.objects["jobs", "vurksha-expand-1-0-0"]["spec"]["template"] != job["spec"]["template"]
 
 
 def test_a_job_that_fails_is_told_and_nothing_is_started(cluster: Cluster, target: KubernetesTarget) -> None:

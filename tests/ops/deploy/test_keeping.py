@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ops.deploying.keeping import FileBook
+from ops.deploying.local import LocalPlace, LocalTarget
 from ops.deploying.model import COLORS, DeployError, Release, Rollout, State
-from ops.deploying.places import Place
+from ops.deploying.places import LEAVING, Place
 from ops.deploying.settings import read
 from ops.deploying.target import Busy
 
@@ -110,6 +111,54 @@ def test_the_keeper_of_a_place_starts_one_that_dies_again_and_nobody_starts_a_se
         place.ask_to_stop()
         place.wait_gone(time.monotonic() + 10)
     assert place.runs() == ""
+
+
+SLOW_TO_STOP = """
+import signal, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(print('asked', flush=True)))
+print('runs', flush=True)
+while not asked:
+    time.sleep(0.02)
+time.sleep(0.5)
+"""
+
+
+def test_a_replica_that_was_left_stopping_is_asked_once_and_waited_for_by_who_starts_another(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    (code / "core").mkdir(parents=True)
+    (code / "core/__init__.py").touch()
+    (code / "core/__main__.py").write_text(SLOW_TO_STOP)
+    (tmp_path / "environment").touch()
+    release = Release(artefact=str(code), name="one")
+    target = LocalTarget(LocalPlace(
+        folder=tmp_path, environment=tmp_path / "environment", socket=tmp_path / "none", replicas=1,
+    ))  # fmt: skip
+    (place,) = target.places("blue")
+    try:
+        target.start("blue", release)
+        _until(lambda: place.log.read_text().endswith("runs\n"))
+        for _ in range(2):
+            place.ask_to_stop()  # and the tool is killed
+        assert place.runs() == LEAVING
+        assert target.standing("blue").why == "blue0: does not run"
+        target.start("blue", release)
+        assert place.runs() == "one"
+        _until(lambda: place.log.read_text().endswith("runs\n"))
+        assert place.log.read_text().split("\n")[1:3] == ["runs", "asked"]
+        assert place.log.read_text().count("asked") == 1
+    finally:
+        place.ask_to_stop()
+        place.wait_gone(time.monotonic() + 10)
+
+
+def test_what_cannot_be_started_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "environment").touch()
+    target = LocalTarget(LocalPlace(
+        folder=tmp_path, environment=tmp_path / "environment", socket=tmp_path / "none", replicas=1,
+    ))  # fmt: skip
+    with pytest.raises(DeployError, match=r"blue0 cannot be started: .*No such file"):
+        target.start("blue", Release(artefact=str(tmp_path / "none"), name="one"))
 
 
 def _until(condition: object, seconds: float = 20) -> None:

@@ -160,12 +160,22 @@ async def test_a_tool_that_was_killed_between_steps_goes_on_where_it_stopped(sta
         assert switched.code == 0, switched.said
         assert "switch: 10 %" not in switched.said
         assert stage.live != before
+        await stage.killed("all traffic is back", "rollback")
+        assert await stage.share(before) == 1
+        refused = await stage.deploy("switch")
+        assert refused.code == 1, "its colour is being stopped"
+        assert "half rolled back" in refused.said
+        assert await stage.share(before) == 1
+        for words in (("apply", following), ("switch", "--share", "100")):
+            ended = await stage.deploy(*words)
+            assert ended.code == 0, ended.said
+        assert stage.live != before
         await stage.killed("retire:", "retire")
         assert (await stage.deploy("retire")).code == 0
     assert buying.failures == []
     running = [place.runs() for place in stage.target.places(before)]
     assert not any(running)
-    figures(f"7 times killed with -9 and run again; {buying.answered} requests, 0 failed")
+    figures(f"8 times killed with -9 and run again; {buying.answered} requests, 0 failed")
 
 
 async def test_two_deploys_at_once_are_refused(stage: Stage) -> None:

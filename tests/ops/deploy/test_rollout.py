@@ -1,10 +1,13 @@
 import math
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from ops.deploying.keeping import understood, written
 from ops.deploying.model import DeployError, Refused, Release, Totals
 from ops.deploying.rollout import Deploy
+from ops.deploying.target import Standing
 from ops.deploying.watching import Limits
 from tests.ops.deploy.shelf import Shelf
 
@@ -82,8 +85,9 @@ def test_the_next_one_goes_to_the_other_colour_in_parts_and_the_first_is_stopped
     run().switch()
     run().retire()
     parts = [f"shift {{'blue': {100 - share}, 'green': {share}}}" for share in (10, 50, 100)]
-    assert shelf.does == ["migrate", "start green two", *parts, "stop blue"]
+    assert shelf.does == ["migrate", "start green two", *parts, parts[-1], "stop blue"]
     assert shelf.state.live == "green"
+    assert shelf.fixed == {"blue"}  # which is stopped
 
 
 @pytest.mark.parametrize(("answers", "why"), [(SICK, "requests failed"), (SLOW, "p99 is")], ids=["fails", "slow"])
@@ -102,13 +106,55 @@ def test_what_is_worse_goes_back(run: Runs, shelf: Shelf, answers: Totals, why: 
     run().apply(TWO)  # mended
 
 
-def test_a_colour_that_loses_replicas_meanwhile_goes_back(run: Runs, shelf: Shelf) -> None:
+@pytest.mark.parametrize("loaded", [Standing(ready=1, wanted=2), Standing(ready=0, wanted=0)], ids=["one", "all"])
+def test_a_colour_that_loses_replicas_meanwhile_goes_back(run: Runs, shelf: Shelf, loaded: Standing) -> None:
     run.live(ONE)
     run().apply(TWO)
-    shelf.ready["green"] = 1
-    with pytest.raises(Refused, match="1 of 2 replicas are ready"):
+    shelf.loaded["green"] = loaded
+    with pytest.raises(Refused, match=str(loaded)):
         run().switch()
     assert shelf.shares == {"blue": 100, "green": 0}
+
+
+@pytest.mark.parametrize("loaded", [Standing(ready=2, wanted=6), Standing(ready=1, wanted=1)], ids=["grows", "shrinks"])
+def test_a_colour_whose_autoscaler_changes_it_does_not(run: Runs, shelf: Shelf, loaded: Standing) -> None:
+    run.live(ONE)
+    run().apply(TWO)
+    shelf.loaded["green"] = loaded
+    shelf.ready["blue"] = 1
+    run().switch()
+    assert shelf.shares == {"blue": 0, "green": 100}
+
+
+def test_a_colour_gets_nothing_before_it_can_carry_what_the_other_does(run: Runs, shelf: Shelf) -> None:
+    run.live(ONE)
+    run().apply(TWO)
+    shelf.wanted["blue"] = shelf.ready["blue"] = 4
+    shelf.room["green"] = 3
+    with pytest.raises(Refused, match="green is weaker than blue: 3 of 4 replicas are ready after 0 s"):
+        run().switch()
+    assert shelf.shares == {"blue": 100}
+    assert shelf.fixed == {"blue", "green"}
+    shelf.ready["blue"] = 3  # the cluster is full: more is not to be had
+    run().switch()
+    assert shelf.shares == {"blue": 0, "green": 100}
+
+
+def test_a_colour_that_stays_weaker_than_the_one_before_grew_meanwhile_goes_back(run: Runs, shelf: Shelf) -> None:
+    run.live(ONE)
+    run().apply(TWO)
+    shelf.room["green"] = 2
+    one = run()
+
+    def tell(line: str) -> None:
+        if "green at 10 %" in line:
+            shelf.wanted["blue"] = shelf.ready["blue"] = 3
+
+    one.tell = tell
+    with pytest.raises(Refused, match="weaker than blue: 2 of 3 replicas"):
+        one.switch()
+    assert shelf.shares == {"blue": 100, "green": 0}
+    assert "shift {'blue': 50, 'green': 50}" not in shelf.does
 
 
 def test_what_is_not_ready_or_fails_the_smoke_test_is_stopped_without_traffic(
@@ -118,8 +164,8 @@ def test_what_is_not_ready_or_fails_the_smoke_test_is_stopped_without_traffic(
     smoked.refuses = "order: 500"
     with pytest.raises(Refused, match="two gets no traffic: smoke: order: 500"):
         run().apply(TWO)
-    shelf.sickly = True
-    with pytest.raises(Refused, match="ready: 0 of 2 ready: does not run after 0 s"):
+    shelf.room["green"] = 0
+    with pytest.raises(Refused, match="ready: 0 of 2 replicas are ready: does not run after 0 s"):
         run().apply(TWO)
     assert shelf.does == ["migrate", "start green two", "stop green"] * 2
     assert shelf.state.live == "blue"
@@ -146,10 +192,10 @@ def test_back_to_the_release_before_starts_it_again(run: Runs, shelf: Shelf) -> 
 
 def test_a_run_that_was_killed_is_gone_on_with_and_another_release_waits(run: Runs, shelf: Shelf) -> None:
     run.live(ONE)
-    shelf.dies = True
+    shelf.dies = "standing"
     with pytest.raises(KeyboardInterrupt):
         run().apply(TWO)
-    shelf.dies = False
+    shelf.dies = ""
     other = Release(artefact="/code/three", name="three")
     for act in (Deploy.plan, Deploy.apply):
         with pytest.raises(DeployError, match="the deploy of two is not over"):
@@ -158,6 +204,76 @@ def test_a_run_that_was_killed_is_gone_on_with_and_another_release_waits(run: Ru
     run().apply(TWO)
     assert shelf.does == ["migrate", "start green two"]
     run().switch()
+
+
+def test_the_way_back_waits_for_nobody_where_some_are_ready(run: Runs, shelf: Shelf) -> None:
+    run.live(ONE)
+    run().apply(TWO)
+    run().switch()
+    shelf.ready["blue"], shelf.room["blue"] = 1, 1
+    shelf.does.clear()
+    run().rollback()
+    assert shelf.does == ["shift {'blue': 100, 'green': 0}", "stop green"]
+    assert shelf.fixed == {"green"}, "blue may shrink again; of what is stopped it makes no difference"
+
+
+def test_the_way_back_goes_on_with_what_can_be_started(run: Runs, shelf: Shelf) -> None:
+    run.live(ONE)
+    run().apply(TWO)
+    run().switch()
+    run().retire()
+    shelf.room["blue"] = 0
+    with pytest.raises(DeployError, match="blue cannot take the traffic back: 0 of 2 replicas are ready"):
+        run().rollback()
+    assert shelf.shares == {"blue": 0, "green": 100}
+    shelf.room["blue"] = 1
+    run().rollback()
+    assert shelf.shares == {"blue": 100, "green": 0}
+
+
+COMMANDS: dict[str, Callable[[Deploy], object]] = {
+    "apply": lambda deploy: deploy.apply(TWO),
+    "switch": Deploy.switch,
+    "retire": Deploy.retire,
+    "rollback": Deploy.rollback,
+}
+
+
+@pytest.mark.parametrize("sick", [True, False], ids=["worse", "asked for"])
+@pytest.mark.parametrize("at", ["shift {'blue': 100", "stop"], ids=["shifted", "stopped"])
+@pytest.mark.parametrize("following", COMMANDS)
+def test_a_way_back_that_was_killed_leaves_no_traffic_with_who_is_stopped(
+    run: Runs, shelf: Shelf, following: str, at: str, sick: bool
+) -> None:
+    run.live(ONE)
+    run().apply(TWO)
+    if sick:
+        shelf.answers["green"] = SICK
+    else:
+        run().switch()
+    shelf.dies = at
+    with pytest.raises(KeyboardInterrupt):
+        run().switch() if sick else run().rollback()
+    shelf.dies = ""
+    with suppress(DeployError):
+        COMMANDS[following](run())
+    assert all(shelf.ready[color] for color, share in shelf.shares.items() if share)
+    with suppress(DeployError):
+        run().rollback()
+    assert shelf.shares == {"blue": 100, "green": 0}
+    assert shelf.state.live == "blue"
+
+
+def test_a_release_whose_refusal_was_killed_is_begun_anew(run: Runs, shelf: Shelf, smoked: Smoked) -> None:
+    run.live(ONE)
+    smoked.refuses, shelf.dies = "order: 500", "stop"
+    with pytest.raises(KeyboardInterrupt):
+        run().apply(TWO)
+    smoked.refuses, shelf.dies = "", ""
+    with pytest.raises(DeployError, match="not smoked yet"):
+        run().switch()
+    run().apply(TWO)
+    assert shelf.does == ["migrate", "start green two", "stop green", "migrate", "start green two"]
 
 
 def test_what_makes_no_sense_is_refused(run: Runs) -> None:
