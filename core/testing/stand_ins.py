@@ -34,7 +34,7 @@ class Gate:
             raise Problem(SESSION_EXPIRED)
         return principal.role
 
-    async def recent(self, _: Tx | Db, principal: Principal, seconds: float) -> bool:
+    async def recent(self, _: Tx | Db, principal: Principal, _seconds: float) -> bool:
         """Unless the test says otherwise."""
         return principal.session_id not in self.stale
 

@@ -76,6 +76,18 @@ class Bill:
         """What the customer pays."""
         return Paise(sum(one.charge.amount for one in self.charges))
 
+    def of_line(self, product_id: UUID, price: Paise) -> Paise:
+        """What explains one line: its price with the charges that name it."""
+        named = sum(one.charge.amount for one in self.charges if one.charge.product_id == product_id)
+        return Paise(max(0, price + named))
+
+    @property
+    def beside_goods(self) -> Paise:
+        """What is paid for no line: fees, tax and rounding of the whole order."""
+        whole = (one for one in self.charges if one.charge.product_id is None)
+        beside = sum(one.charge.amount for one in whole if one.phase not in (Phase.BASE, Phase.DISCOUNT))
+        return Paise(min(max(0, beside), self.total))
+
 
 def merge(lines: Iterable[tuple[UUID, int]]) -> dict[UUID, int]:
     """Quantities by product, in the order in which the products were first named."""

@@ -65,7 +65,7 @@ class Orders:
     # Primary keys orders_pkey and items_pkey.
     SUMMARY = """
         SELECT o.id, o.user_id, o.number, o.status, o.payment_method, o.payment_status, o.total_paise, o.subtotal_paise,
-               o.discount_paise, o.refunded_paise,
+               o.delivery_fee_paise, o.discount_paise, o.charges, o.refunded_paise,
                (SELECT json_agg(json_build_array(i.product_id, i.quantity, i.unit_price_paise * i.quantity)
                                 ORDER BY i.position) FROM orders.items i WHERE i.order_id = o.id) AS lines
         FROM orders.orders o WHERE o.id = $1 AND ($2::uuid IS NULL OR o.user_id = $2)"""

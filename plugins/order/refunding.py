@@ -15,6 +15,10 @@ from plugins.order.transitions import LAST, Machine
 log = logging.getLogger(__name__)
 
 
+class NotPaidYet(Exception):
+    """Money went back of what is not paid here: what tells of the payment failed once and is to come again."""
+
+
 class Refunding:
     """What `payment.refunded` does to an order."""
 
@@ -24,16 +28,18 @@ class Refunding:
     async def refunded(self, tx: Tx, event: PaymentRefunded) -> None:
         """Note a refund once. The last paisa of it ends a cancelled or delivered order as REFUNDED.
 
-        A refund of what was never paid is left alone; one of more than was paid is noted and counted by nobody: then
-        the books of shop and provider differ, which people must settle.
+        One that overtook the news of the payment raises NotPaidYet, so that it is told again. One of more than was paid
+        is noted and counted by nobody: then the books of shop and provider differ, which people must settle.
         """
         order = await self._orders.lock(tx, event.order_id)
-        if order is None or not order.state.paid:
+        if order is None or order.state.payment is Payment.REFUNDED:
             return
         row = await self._payments.find(tx, event.payment_id, order.id)
         if row is None and order.state.method is not Method.COD:
             log.error("refund of a payment that is not known", extra={"payment_id": str(event.payment_id)})
             return
+        if not order.state.paid:
+            raise NotPaidYet
         refund = _refund(event)
         if await self._refunds.known(tx, order.id, refund.id):
             return

@@ -89,6 +89,7 @@ def _refunds(text: str) -> list[Refund]:
 
 def summary_of(row: Row) -> OrderSummary:
     """An order as other domains see it."""
+    bill = _bill(row)
     return OrderSummary(
         id=row["id"],
         user_id=UserId(row["user_id"]),
@@ -97,10 +98,10 @@ def summary_of(row: Row) -> OrderSummary:
         status=row["status"],
         payment_status=row["payment_status"],
         total=Paise(row["total_paise"]),
-        delivery_fee=Paise(row["total_paise"] - row["subtotal_paise"] + row["discount_paise"]),
+        delivery_fee=bill.beside_goods,
         refunded=Paise(row["refunded_paise"]),
         lines=[
-            OrderLine(product_id=UUID(product), quantity=quantity, total=Paise(total))
-            for product, quantity, total in orjson.loads(row["lines"])
+            OrderLine(product_id=UUID(product), quantity=quantity, total=bill.of_line(UUID(product), Paise(price)))
+            for product, quantity, price in orjson.loads(row["lines"])
         ],
     )

@@ -95,7 +95,8 @@ class OrderService:
     async def cancel(self, tx: Tx, owner: UserId, order_id: UUID, reason: str | None) -> Order:
         """The owner's order, cancelled; its stock returned once. Repeating it changes nothing. Raises CANNOT_CANCEL."""
         order = await self._locked(tx, order_id, owner)
-        if order.state.status is Status.CANCELLED:
+        refunded = order.state.status is Status.REFUNDED and order.cancelled_at is not None  # since its first cancel
+        if order.state.status is Status.CANCELLED or refunded:
             return order
         if order.state.status not in self.owner_cancels:
             raise Problem(CANNOT_CANCEL, details={"status": order.state.status.value})

@@ -77,6 +77,7 @@ class OrderLine:
     product_id: UUID
     quantity: int
     total: Paise
+    """Its price with the charges that name it; not below zero."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +92,7 @@ class OrderSummary:
     payment_status: str
     total: Paise
     delivery_fee: Paise
-    """All of the total that is not goods less discounts: delivery and other fees, tax, rounding."""
+    """All of the total that is not goods less discounts: delivery and other fees, tax, rounding. What names a line is
+    that line's."""
     refunded: Paise
     lines: Sequence[OrderLine]

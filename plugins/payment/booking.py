@@ -4,8 +4,10 @@ It makes no difference by which way news came, by webhook or by asking, nor in w
 """
 
 import logging
+from uuid import UUID
 
 from core.store.db import Tx
+from plugins.order.ports import Orders, Status
 from plugins.payment import announcing
 from plugins.payment.counts import OUTCOMES, Counts
 from plugins.payment.errand_queries import Errands, Kind
@@ -17,6 +19,20 @@ from plugins.payment.states import OPEN, State, after
 
 log = logging.getLogger(__name__)
 
+DEAD = frozenset({Status.CANCELLED.value, Status.REFUNDED.value})
+
+
+async def close_if_over(tx: Tx, orders: Orders, order_id: UUID) -> bool:
+    """Close the payment of an order that wants no money any more; whether it does not.
+
+    That it was cancelled is told in no order with what asks for its payment, so the order itself is asked (ADR 24).
+    """
+    order = await orders.summary(tx, order_id)
+    if order is None or order.status not in DEAD:
+        return False
+    await Payments().close(tx, order_id)
+    return True
+
 
 class Booking:
     """Everything in the caller's transaction."""
@@ -27,11 +43,12 @@ class Booking:
 
     async def notice(self, tx: Tx, provider: str, notice: Notice) -> str:
         """What a webhook told; how it was taken. Raises NotYet when it is of something that is not known yet."""
+        outcome = "nothing for us"
         if notice.attempt is not None:
-            return (await self.attempt(tx, provider, notice.attempt)).value
+            outcome = (await self.attempt(tx, provider, notice.attempt)).value
         if notice.refund is not None:
-            return await self.refund(tx, provider, notice.refund)
-        return "nothing for us"
+            outcome = await self.refund(tx, provider, notice.refund)
+        return outcome
 
     async def refund(self, tx: Tx, provider: str, news: RefundNews) -> str:
         """What a provider says of a refund. Raises NotYet when the attempt is not known."""

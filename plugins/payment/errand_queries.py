@@ -62,12 +62,13 @@ class Errands:
         """Have it done, in so many seconds at the latest."""
         await tx.execute(self.WAKE, kind, subject, seconds)
 
-    # Primary keys of both. However often it is asked for, the provider is asked every other second at most.
+    # Primary keys of both. However often it is asked for, the provider is asked every other second at most. A check
+    # that is under way may have asked it before there was news: it is made once more, as by WAKE.
     WAKE_CHECK: LiteralString = """
         INSERT INTO payments.errands (kind, subject, due_at)
         SELECT 'CHECK', p.id, greatest(clock_timestamp(), p.checked_at + interval '2 seconds')
         FROM payments.payments p WHERE p.id = $1 AND p.gateway_order_id IS NOT NULL
-        ON CONFLICT (kind, subject) DO UPDATE SET due_at = least(errands.due_at, excluded.due_at)"""
+        ON CONFLICT (kind, subject) DO UPDATE SET due_at = least(errands.due_at, excluded.due_at), lease = NULL"""
 
     async def wake_check(self, tx: Tx, payment_id: UUID) -> None:
         """Somebody says that there is news of a payment: ask the provider."""
@@ -124,12 +125,12 @@ class Errands:
         found: float | None = await tx.fetchval(self.NEXT_CHECK, payment_id, list(schedule))
         return found
 
-    # Index payments_open.
+    # Index payments_open. What is under way is made once more, as by WAKE.
     WAKE_OPEN: LiteralString = """
         INSERT INTO payments.errands (kind, subject)
         SELECT 'CHECK', p.id FROM payments.payments p WHERE p.state <> 'CAPTURED' AND p.gateway_order_id IS NOT NULL
             AND p.created_at > now() - $1 * interval '1 day'
-        ON CONFLICT (kind, subject) DO UPDATE SET due_at = least(errands.due_at, excluded.due_at)"""
+        ON CONFLICT (kind, subject) DO UPDATE SET due_at = least(errands.due_at, excluded.due_at), lease = NULL"""
 
     async def wake_open(self, tx: Tx, days: int) -> int:
         """Have every payment of these days checked that is not complete; how many."""

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from core.store.db import Db, Tx
 from core.types import UserId
+from plugins.order.ports import Orders
 from plugins.payment import announcing
-from plugins.payment.booking import Booking
+from plugins.payment.booking import Booking, close_if_over
 from plugins.payment.errand_queries import Errand, Errands, Kind, Notices
-from plugins.payment.models import Payment
+from plugins.payment.models import Payment, Refund
 from plugins.payment.ports import Attempt, AttemptState, Intent, Provider, ProviderAway, ProviderError, RefundOrder, Way
 from plugins.payment.providers import Providers
 from plugins.payment.queries import Payments
@@ -42,8 +43,10 @@ class Missing(Exception):
 class Doing:
     """Does claimed errands. Each method leaves its errand done or due later; what it raises, the worker puts off."""
 
-    def __init__(self, db: Db, providers: Providers, users: Users, booking: Booking, refunding: Refunding) -> None:
-        self._db, self._providers, self._users = db, providers, users
+    def __init__(
+        self, db: Db, providers: Providers, users: Users, orders: Orders, booking: Booking, refunding: Refunding
+    ) -> None:
+        self._db, self._providers, self._users, self._orders = db, providers, users, orders
         self._booking, self._refunding = booking, refunding
         self._payments, self._refunds, self._errands, self._notices = Payments(), Refunds(), Errands(), Notices()
         self._by_kind: dict[Kind, Callable[[Errand], Awaitable[None]]] = {
@@ -81,6 +84,8 @@ class Doing:
     async def _overtaken(self, errand: Errand, payment_id: UUID | None) -> None:
         async with self._db.transaction() as tx:
             if errand.attempts < OVERTAKEN:
+                if payment_id is not None:  # the provider knows what is missing
+                    await self._errands.wake_check(tx, payment_id)
                 await self._errands.later(tx, errand, pause(errand.attempts, 1_800), "not known yet")
                 return
             log.error("notice %s is of nothing that is known here", errand.subject)
@@ -92,7 +97,7 @@ class Doing:
     async def start(self, errand: Errand) -> None:
         """Make a payment payable in the way that its customer wants."""
         payment = await self._payments.find(self._db, errand.subject)
-        if payment is None or payment.closed or payment.state is State.CAPTURED:
+        if payment is None or payment.state is State.CAPTURED or await self._over(payment):
             await self._done(errand)
             return
         intent = await self._intent(payment)
@@ -108,6 +113,13 @@ class Doing:
             if held is not None and await self._payments.start(tx, payment, started) and payment.started is None:
                 await self._errands.wake(tx, Kind.CHECK, payment.id, CHECKS[0])
             await self._errands.done(tx, errand)
+
+    async def _over(self, payment: Payment) -> bool:
+        """Whether its order wants no money any more; asked before any is asked for or taken."""
+        if payment.closed:
+            return True
+        async with self._db.transaction() as tx:
+            return await close_if_over(tx, self._orders, payment.order_id)
 
     async def _intent(self, payment: Payment) -> Intent:
         contact = None
@@ -146,6 +158,8 @@ class Doing:
         if payment is None or payment.started is None:
             await self._done(errand)
             return
+        async with self._db.transaction() as tx:  # from here on others leave the provider in peace for a while
+            await self._payments.checked(tx, payment.id)
         provider = await self._provider(payment.provider)
         attempts = await provider.fetch(payment.started.gateway_order_id)
         attempts = [*attempts, *await self._captured(provider, payment, attempts)]
@@ -153,7 +167,6 @@ class Doing:
         async def once(tx: Tx) -> None:
             for news in attempts:
                 await self._booking.attempt(tx, payment.provider, news)
-            await self._payments.checked(tx, payment.id)
             held = await self._payments.lock(tx, payment.id)
             wait = await self._errands.until_next_check(tx, payment.id, CHECKS)
             if wait is None or held is None or held.state is State.CAPTURED:
@@ -165,11 +178,11 @@ class Doing:
 
     async def _captured(self, provider: Provider, payment: Payment, attempts: Sequence[Attempt]) -> Sequence[Attempt]:
         """Take one that is authorized, if nothing is taken yet and the order still wants it."""
-        if payment.closed or payment.flag or any(one.state is AttemptState.CAPTURED for one in attempts):
+        if payment.flag or any(one.state is AttemptState.CAPTURED for one in attempts):
             return ()
         asked = (payment.amount, payment.currency)
         held = [one for one in attempts if one.state is AttemptState.AUTHORIZED and (one.amount, one.currency) == asked]
-        if not held or payment.state is State.CAPTURED:
+        if not held or payment.state is State.CAPTURED or await self._over(payment):
             return ()
         try:
             return (await provider.capture(held[0]),)
@@ -180,31 +193,29 @@ class Doing:
             return ()
 
     async def refund(self, errand: Errand) -> None:
-        """Send money back, or learn what became of it."""
+        """Send money back, or learn what became of it: what the provider has taken on is never sent again."""
         refund = await self._refunds.find(self._db, errand.subject)
         payment = None if refund is None else await self._payments.find(self._db, refund.payment_id)
         if refund is None or payment is None or refund.finished_at is not None:
             await self._done(errand)
             return
-        order = RefundOrder(
-            refund_id=refund.id,
-            payment_id=payment.id,
-            gateway_payment_id=refund.gateway_payment_id,
-            amount=refund.amount,
-            currency=payment.currency,
-            reason=refund.why,
-        )
-        try:
-            news = await (await self._provider(refund.provider)).refund(order)
-        except ProviderAway:
-            raise
-        except ProviderError as error:
-            log.error("refund %s was refused by its provider: %s", refund.id, error.reason)  # noqa: TRY400  no stack to tell
-            await self._refund_refused(errand, payment.id, refund.id)
-            return
+        provider = await self._provider(refund.provider)
+        if refund.gateway_refund_id is None:
+            try:
+                news = [await provider.refund(_order(refund, payment.currency))]
+            except ProviderAway:
+                raise
+            except ProviderError as error:
+                log.error("refund %s was refused by its provider: %s", refund.id, error.reason)  # noqa: TRY400  no stack to tell
+                await self._refund_refused(errand, payment.id, refund.id)
+                return
+        else:
+            told = await provider.refunds(refund.gateway_payment_id)
+            news = [one for one in told if one.gateway_refund_id == refund.gateway_refund_id]
 
         async def once(tx: Tx) -> None:
-            await self._booking.refund(tx, refund.provider, news)
+            for one in news:
+                await self._booking.refund(tx, refund.provider, one)
             left = await self._refunds.find(tx, refund.id)
             if left is None or left.finished_at is not None:
                 await self._errands.done(tx, errand)
@@ -232,3 +243,14 @@ class Doing:
     async def _done(self, errand: Errand) -> None:
         async with self._db.transaction() as tx:
             await self._errands.done(tx, errand)
+
+
+def _order(refund: Refund, currency: str) -> RefundOrder:
+    return RefundOrder(
+        refund_id=refund.id,
+        payment_id=refund.payment_id,
+        gateway_payment_id=refund.gateway_payment_id,
+        amount=refund.amount,
+        currency=currency,
+        reason=refund.why,
+    )

@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 
 from core.types import Paise
-from plugins.payment.ports import Attempt, AttemptState, RefundState, Started, Way
+from plugins.payment.ports import RETURNED, Attempt, AttemptState, RefundState, Started, Way
 from plugins.payment.states import State
 
 CURRENCY = "INR"
@@ -65,6 +65,7 @@ class KnownAttempt:
     currency: str
     state: AttemptState
     refunded: Paise
+    reason: str | None = None
 
 
 class Why(StrEnum):
@@ -187,7 +188,7 @@ def judge(payment: Payment, known: KnownAttempt | None, news: Attempt) -> Verdic
     """What news of an attempt means for its payment. Amount, currency and payment must match (RELIABILITY 4.14)."""
     if known is not None and known.payment_id != payment.id:
         return Verdict.MISMATCH
-    if known is not None and ATTEMPTS.index(news.state) <= ATTEMPTS.index(known.state):
+    if known is not None and _reached(news) <= _reached(known):
         return Verdict.OLD
     asked = news.amount == payment.amount and news.currency == payment.currency
     match news.state:
@@ -201,6 +202,17 @@ def judge(payment: Payment, known: KnownAttempt | None, news: Attempt) -> Verdic
             return Verdict.FAILED
         case AttemptState.CREATED:
             return Verdict.NOTED
+
+
+def returned(attempt: Attempt | KnownAttempt) -> bool:
+    """Whether the provider gave it back by itself: it never was ours."""
+    return attempt.state is AttemptState.FAILED and attempt.reason == RETURNED
+
+
+def _reached(attempt: Attempt | KnownAttempt) -> tuple[int, bool]:
+    """How far it came. What was given back was held before: it is further than that, and not as far as captured."""
+    back = returned(attempt)
+    return ATTEMPTS.index(AttemptState.AUTHORIZED if back else attempt.state), back
 
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:

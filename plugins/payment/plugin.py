@@ -67,17 +67,17 @@ class PaymentPlugin:
         self._own = self._build()
         self._providers = Providers(kernel.extensions)
         self._counts = Counts(self._providers.names)
-        refunding = Refunding()
+        refunding, orders = Refunding(), kernel.services.get(ORDERS)
         self._service = PaymentService(
             db=kernel.db,
-            orders=kernel.services.get(ORDERS),
+            orders=orders,
             providers=self._providers,
             refunding=refunding,
             counts=self._counts,
         )
         self._methods = MethodBook(kernel.db, self._settings.max_methods)
         users = kernel.services.get(USERS)
-        doing = Doing(kernel.db, self._providers, users, Booking(refunding, self._counts), refunding)
+        doing = Doing(kernel.db, self._providers, users, orders, Booking(refunding, self._counts), refunding)
         pace = Pace(concurrency=self._settings.concurrency, lease=self._settings.lease, poll=self._settings.poll)
         self._callers, self._readers = (Worker(kernel.db, doing, pace, notices=notices) for notices in (False, True))
         self._service.on_errand, self._service.on_notice = self._callers.poke, self._readers.poke

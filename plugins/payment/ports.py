@@ -28,6 +28,11 @@ TOO_MANY_METHODS = Code("PAYMENT_METHODS", 422, "No more ways to pay can be save
 CARD_DATA = Code("CARD_DATA", 422, "Card numbers and security codes are never taken here. Send the provider's token.")
 
 
+RETURNED = "auto_refunded"
+"""Reason of a failed attempt whose money was held, never captured, and given back by the provider itself. Unlike any
+other failure it is a last word: nothing can be captured of it any more."""
+
+
 class Way(StrEnum):
     """How the customer is led to pay."""
 
@@ -108,7 +113,7 @@ class Attempt:
     method: str | None = None
     """UPI, CARD, NET_BANKING or WALLET, as far as known."""
     reason: str | None = None
-    """Why it failed: a short code of the provider's, never text about a person."""
+    """Why it failed: RETURNED, or a short code of the provider's, never text about a person."""
 
 
 @attrs.frozen(kw_only=True)

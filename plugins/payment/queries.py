@@ -102,11 +102,14 @@ class Payments:
     START = """
         UPDATE payments.payments p SET gateway_order_id = $2, started = $3::jsonb, asked_at = NULL, upi_id = NULL,
             client = NULL, failure = NULL, state = CASE WHEN p.state = 'CREATED' THEN 'STARTED' ELSE p.state END
-        WHERE p.id = $1 AND p.gateway_order_id IS NOT DISTINCT FROM $4 AND p.way = $5
-            AND p.upi_id IS NOT DISTINCT FROM $6 AND p.state <> 'CAPTURED'"""
+        WHERE p.id = $1 AND p.gateway_order_id IS NOT DISTINCT FROM $4 AND p.state <> 'CAPTURED'
+            AND (p.closed_at IS NOT NULL OR p.way = $5 AND p.upi_id IS NOT DISTINCT FROM $6)"""
 
     async def start(self, tx: Tx, before: Payment, started: Started) -> bool:
-        """What the app needs to pay; False when somebody was first, or asked for something else meanwhile."""
+        """What the app needs to pay; False when somebody was first, or asked for something else meanwhile.
+
+        Closing forgets whom to ask; the gateway order is kept all the same, since money may still arrive by it.
+        """
         known = before.started.gateway_order_id if before.started else None
         content = wire.dump(started).decode()
         asked = (known, before.way, before.upi_id)
@@ -156,17 +159,19 @@ class Payments:
         await tx.execute(self.FLAG, payment_id, reason)
 
     # Index payments_order_id_key.
-    CLOSE = "UPDATE payments.payments p SET closed_at = clock_timestamp() WHERE p.order_id = $1 AND p.closed_at IS NULL"
+    CLOSE = """
+        UPDATE payments.payments p SET closed_at = clock_timestamp(), asked_at = NULL, upi_id = NULL, client = NULL
+        WHERE p.order_id = $1 AND p.closed_at IS NULL"""
 
     async def close(self, tx: Tx, order_id: UUID) -> None:
-        """Nothing more is to be collected for this order."""
+        """Nothing more is to be collected for this order, so nobody has to be asked for it."""
         await tx.execute(self.CLOSE, order_id)
 
     # Primary key.
     CHECKED = "UPDATE payments.payments p SET checked_at = clock_timestamp() WHERE p.id = $1"
 
     async def checked(self, tx: Tx, payment_id: UUID) -> None:
-        """The provider has just been asked."""
+        """The provider is being asked."""
         await tx.execute(self.CHECKED, payment_id)
 
 
@@ -175,7 +180,8 @@ class Attempts:
 
     # Primary key attempts_pkey.
     FIND = """
-        SELECT a.gateway_payment_id, a.provider, a.payment_id, a.amount_paise, a.currency, a.state, a.refunded_paise
+        SELECT a.gateway_payment_id, a.provider, a.payment_id, a.amount_paise, a.currency, a.state, a.refunded_paise,
+            a.reason
         FROM payments.attempts a WHERE a.provider = $1 AND a.gateway_payment_id = $2"""
 
     async def find(self, source: Tx | Db, provider: str, gateway_payment_id: str) -> KnownAttempt | None:
@@ -185,7 +191,8 @@ class Attempts:
 
     # Index attempts_of_payment.
     ALL = """
-        SELECT a.gateway_payment_id, a.provider, a.payment_id, a.amount_paise, a.currency, a.state, a.refunded_paise
+        SELECT a.gateway_payment_id, a.provider, a.payment_id, a.amount_paise, a.currency, a.state, a.refunded_paise,
+            a.reason
         FROM payments.attempts a WHERE a.payment_id = $1 ORDER BY a.created_at"""
 
     async def of_payment(self, source: Tx | Db, payment_id: UUID) -> Sequence[KnownAttempt]:
@@ -223,6 +230,7 @@ def _attempt(row: Row) -> KnownAttempt:
         currency=row["currency"],
         state=AttemptState(row["state"]),
         refunded=Paise(row["refunded_paise"]),
+        reason=row["reason"],
     )
 
 

@@ -11,9 +11,21 @@ from core.types import Paise, uuid7
 from plugins.order.ports import OrderSummary
 from plugins.payment import announcing
 from plugins.payment.errand_queries import Errands, Kind
-from plugins.payment.models import CASH, REFUNDS, Line, NotThatMany, Payment, Refund, RefundLine, Wanted, Why, worth
+from plugins.payment.models import (
+    CASH,
+    REFUNDS,
+    Line,
+    NotThatMany,
+    Payment,
+    Refund,
+    RefundLine,
+    Wanted,
+    Why,
+    returned,
+    worth,
+)
 from plugins.payment.ports import REFUND_NOT_POSSIBLE, REFUND_TOO_MUCH, RefundNews, RefundState
-from plugins.payment.queries import Payments
+from plugins.payment.queries import Attempts, Payments
 from plugins.payment.refund_queries import Refunds
 from plugins.payment.states import State
 
@@ -24,7 +36,8 @@ class Refunding:
     """Refunds of payments that the caller has locked."""
 
     def __init__(self) -> None:
-        self._payments, self._refunds, self._errands = Payments(), Refunds(), Errands()
+        self._payments, self._attempts = Payments(), Attempts()
+        self._refunds, self._errands = Refunds(), Errands()
 
     async def rest(self, tx: Tx, payment: Payment, why: Why) -> Refund | None:
         """All that is left of what completed the payment; None when nothing is."""
@@ -92,7 +105,8 @@ class Refunding:
         refund = await self._refunds.by_gateway(tx, provider, news.gateway_refund_id)
         if refund is None and news.refund_id is not None:
             refund = await self._refunds.find(tx, news.refund_id)
-        if refund is None:
+        # A second one with our receipt is money that went back once more.
+        if refund is None or refund.gateway_refund_id not in (None, news.gateway_refund_id):
             return await self._made_elsewhere(tx, payment, provider, news)
         asked = (refund.payment_id, refund.gateway_payment_id, refund.amount)
         if asked != (payment.id, news.gateway_payment_id, news.amount) or news.currency != payment.currency:
@@ -120,10 +134,16 @@ class Refunding:
             await self._flag(tx, payment, "a refund was refused")
 
     async def _made_elsewhere(self, tx: Tx, payment: Payment, provider: str, news: RefundNews) -> str:
-        """Somebody made it in the provider's own console. It counts like any other, once it is processed."""
+        """Somebody made it in the provider's own console. It counts like any other, once it is processed.
+
+        Of what never was captured it is the provider's own return, which is in nobody's books.
+        """
         if news.state is not RefundState.PROCESSED:
             return "not ours"
         if not await self._refunds.reserve(tx, provider, news.gateway_payment_id, news.amount):
+            attempt = await self._attempts.find(tx, provider, news.gateway_payment_id)
+            if attempt is not None and returned(attempt):
+                return "returned by the provider"
             raise NotYet(payment.id)
         refund = self._of(payment, news.gateway_payment_id, news.amount, Why.AT_PROVIDER)
         refund = attrs.evolve(refund, state=RefundState.PROCESSED, gateway_refund_id=news.gateway_refund_id)

@@ -12,6 +12,7 @@ from core.store.db import Db, Tx
 from core.types import Paise, UserId, uuid7
 from plugins.order.ports import Orders, PaymentInitiated
 from plugins.payment import announcing
+from plugins.payment.booking import close_if_over
 from plugins.payment.counts import OUTCOMES, Counts
 from plugins.payment.errand_queries import Errands, Kind, Notices
 from plugins.payment.models import CASH, CURRENCY, Payment, Refund, Verdict, Wanted, Why
@@ -72,7 +73,10 @@ class PaymentService:
         """Called after a commit that left work for the workers of this replica."""
 
     async def initiated(self, tx: Tx, event: PaymentInitiated) -> None:
-        """An order awaits money: have a provider asked for something that can be paid. A repeat changes nothing."""
+        """An order awaits money: have a provider asked for something that can be paid.
+
+        A repeat changes nothing, and an order that was cancelled meanwhile awaits none.
+        """
         provider = self._providers.taking(event.method)
         new = NewPayment(
             id=event.payment_id,
@@ -84,7 +88,7 @@ class PaymentService:
             amount=_paise(event.amount),
             currency=CURRENCY,
         )
-        if not await self._payments.add(tx, new):
+        if not await self._payments.add(tx, new) or await close_if_over(tx, self._orders, new.order_id):
             return
         if provider is not None:
             await self._wake(tx, Kind.START, new.id)
@@ -146,7 +150,7 @@ class PaymentService:
         """
         payment = await self._locked(tx, order_id, owner)
         self._payable(payment, ask)
-        if not _ready(payment, ask.way):
+        if not _ready(payment, ask):
             await self._payments.ask(tx, payment.id, ask.way, ask.upi_id, ask.client)
             await self._wake(tx, Kind.START, payment.id)
         return await self._standing(tx, payment.id)
@@ -229,19 +233,25 @@ class PaymentService:
         tx.after_commit(self.on_errand)
 
 
-def _ready(payment: Payment, way: Way) -> bool:
-    """Whether the customer has, or is about to get, what they ask for. After a failure they may ask again."""
-    if payment.way is not way:
+def _ready(payment: Payment, ask: Ask) -> bool:
+    """Whether the customer has, or is about to get, what they ask for. After a failure they may ask again.
+
+    Whose app a collect request went to is not kept, so it may be another's than now: the provider knows, and sends no
+    second one to the same.
+    """
+    if payment.way is not ask.way:
         return False
-    if payment.asking or payment.started is None:
-        return payment.asking or payment.state is not State.FAILED
-    match way:
+    if payment.asking:
+        return payment.upi_id == ask.upi_id
+    if payment.started is None:
+        return payment.state is not State.FAILED
+    match ask.way:
         case Way.CHECKOUT:
             return True
         case Way.UPI_INTENT:
             return payment.started.upi_link is not None and payment.state is not State.FAILED
         case Way.UPI_COLLECT:
-            return payment.started.asked and payment.state is not State.FAILED
+            return False
 
 
 def _paise(amount: float) -> Paise:

@@ -2,7 +2,8 @@
 
 Sources: the SDK's documents and fixtures (github.com/razorpay/razorpay-python: documents/{order,payment,refund,upi}.md,
 tests/mocks), razorpay.com/docs/api/{orders,payments,refunds,errors}, /docs/api/refunds/normal-refunds-idempotent,
-/docs/webhooks/{payments,refunds}. Amounts are paise, currency INR, times Unix seconds.
+/docs/payments/refunds/auto-refunds, /docs/webhooks/{payments,refunds}. Amounts are paise, currency INR, times Unix
+seconds.
 """
 
 import secrets
@@ -184,7 +185,21 @@ class Book:
         amount = _amount(asked) if "amount" in asked else left
         if amount > left:
             raise Refusal(description="The refund amount provided is greater than amount captured", field="amount")
-        refund = _refund(payment_id, amount, asked)
+        return self._send_back(payment, amount, asked)
+
+    def auto_refund(self, payment_id: str) -> Entity:
+        """Razorpay gives back what it holds: authorized too late, never captured, or for an order that is paid.
+
+        https://razorpay.com/docs/payments/refunds/auto-refunds: there is a refund with its events, and the payment's
+        `captured` stays false.
+        """
+        payment = self.find("payments", payment_id)
+        if payment["status"] != "authorized":
+            raise Refusal(description="Only payments in the authorized state are auto-refunded")
+        return self._send_back(payment, payment["amount"], {})
+
+    def _send_back(self, payment: Entity, amount: int, asked: Entity) -> Entity:
+        refund = _refund(payment["id"], amount, asked)
         self.refunds[refund["id"]] = refund
         self._refunded(payment, amount)
         self._tell("refund.created", refund=refund, payment=payment)
@@ -206,7 +221,7 @@ class Book:
         payment["amount_refunded"] += amount
         whole = payment["amount_refunded"] == payment["amount"]
         payment["refund_status"] = "full" if whole else "partial" if payment["amount_refunded"] else None
-        payment["status"] = "refunded" if whole else "captured"
+        payment["status"] = "refunded" if whole else "captured" if payment["captured"] else "authorized"
 
     def _tell(self, name: str, **entities: Entity) -> None:
         body = {

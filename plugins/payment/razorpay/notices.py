@@ -60,5 +60,7 @@ def read(raw: bytes) -> Notice:
 
 def _facts(kind: str, payload: Mapping[str, Any]) -> tuple[Attempt | None, RefundNews | None]:
     if kind in REFUNDS:
-        return None, reading.refund(payload["refund"]["entity"])
+        payment = payload.get("payment", {}).get("entity", {})
+        own = payment.get("captured") is False  # what Razorpay gave back by itself; nothing else may tell of that
+        return (reading.attempt(payment) if own else None), reading.refund(payload["refund"]["entity"])
     return (reading.attempt(payload["payment"]["entity"]) if kind in PAYMENTS else None), None

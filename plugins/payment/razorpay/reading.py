@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from core.types import Paise
-from plugins.payment.ports import Attempt, AttemptState, RefundNews, RefundState
+from plugins.payment.ports import RETURNED, Attempt, AttemptState, RefundNews, RefundState
 
 Entity = Mapping[str, Any]
 STATES = {
@@ -21,7 +21,9 @@ STATES = {
     "captured": AttemptState.CAPTURED,
     "refunded": AttemptState.CAPTURED,
 }
-"""A payment that was refunded was captured before; the refund is another fact."""
+"""A payment that was refunded was captured before; the refund is another fact. What Razorpay refunds by itself never
+was: it came too late, nobody captured it in time, or its order was paid already
+(https://razorpay.com/docs/payments/refunds/auto-refunds: `captured` tells them apart)."""
 REFUNDS = {"pending": RefundState.PENDING, "processed": RefundState.PROCESSED, "failed": RefundState.FAILED}
 METHODS = {"upi": "UPI", "card": "CARD", "emi": "CARD", "netbanking": "NET_BANKING", "wallet": "WALLET"}
 GOOD_ID = re.compile(r"[A-Za-z0-9_]{1,40}", re.ASCII).fullmatch
@@ -42,7 +44,9 @@ def attempt(payment: object) -> Attempt | None:
     state = STATES.get(_text(entity, "status"))
     if state is None:
         raise Unreadable("status")
-    reason = entity.get("error_reason")
+    reason = _reason(entity.get("error_reason")) if state is AttemptState.FAILED else None
+    if entity["status"] == "refunded" and entity.get("captured") is not True:
+        state, reason = AttemptState.FAILED, RETURNED
     return Attempt(
         gateway_payment_id=_id(entity, "id"),
         gateway_order_id=_id(entity, "order_id"),
@@ -50,7 +54,7 @@ def attempt(payment: object) -> Attempt | None:
         currency=_text(entity, "currency"),
         state=state,
         method=METHODS.get(_text(entity, "method")),
-        reason=_reason(reason) if state is AttemptState.FAILED else None,
+        reason=reason,
     )
 
 

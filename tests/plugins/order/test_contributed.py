@@ -73,6 +73,25 @@ async def test_every_phase_is_explained_stored_and_shown(shop: Shop, buyer: Buye
     assert await shop.app.services.get(ORDERS).summary(shop.db, order["id"], stranger.user_id) is None
 
 
+async def test_a_line_is_sold_for_what_names_it(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
+    """Its price, less its own rebate, with its own deposit. What names nothing is of the goods or beside them."""
+    pear = await shop.product(paise=10_000, name="Pear")
+
+    def named(phase: Phase, code: str, amount: int) -> tuple[str, Extends[Any]]:
+        charge = Charge(code=code, label=code.title(), amount=Paise(amount), product_id=mango)
+        return "extra", Extends(PRICE_ADJUSTERS, PriceAdjuster(phase=phase, adjust=lambda _: (charge,)))
+
+    others = (named(Phase.DISCOUNT, "rebate", -12_000), named(Phase.FEE, "deposit", 500), *TAXED[:2])
+    wish = body(mango)
+    wish["items"].append({"productId": str(pear), "quantity": 2})
+    await placed(placing_of(shop.app, shop.catalog, *others), buyer, wish)
+    (order,) = (await shop.app.get("/orders", as_=buyer)).data["orders"]
+    summary = await shop.app.services.get(ORDERS).summary(shop.db, order["id"])
+    assert summary is not None
+    assert [(line.product_id, line.total) for line in summary.lines] == [(mango, 18_500), (pear, 20_000)]
+    assert (summary.delivery_fee, summary.total) == (2_550, 36_050), "5,000 less for the festival"
+
+
 async def test_an_expected_total_is_the_one_with_all_lines(shop: Shop, buyer: Buyer, mango: ProductId) -> None:
     placing = placing_of(shop.app, shop.catalog, *TAXED)
     with pytest.raises(Problem) as refused:

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import attrs
+import pytest
 
 from core.store.db import Db
 from core.types import uuid7
 from plugins.order.ports import PaymentCompleted, PaymentFailed, PaymentRefunded
+from plugins.order.refunding import NotPaidYet
 from plugins.order.service import OrderService
 from plugins.product.ports import ProductId
 from tests.plugins.order.conftest import Buyer, Shop, move
@@ -228,15 +230,38 @@ async def test_a_cancelled_paid_order_announces_its_refund_and_ends_refunded(
     order = await shop.order(buyer, placed["id"])
     assert (order["status"], order["paymentStatus"]) == ("REFUNDED", "REFUNDED")
     answer = await shop.app.post(f"/orders/{placed['id']}/cancel", as_=buyer)
+    assert (answer.status, answer.data["order"]) == (200, order), "cancelling is repeatable to the end"
+    assert (await emitted(shop.db, placed["id"])).count("order.refund_due") == 1
+
+
+async def test_what_was_refunded_after_its_delivery_was_not_cancelled(
+    shop: Shop, buyer: Buyer, staff: Buyer, mango: ProductId, orders: OrderService
+) -> None:
+    placed = await shop.ordered(buyer, mango, paymentMethod="CARD")
+    await hear(shop.db, orders, await completed(shop.db, placed))
+    for word in ("PROCESSING", "OUT_FOR_DELIVERY", "DELIVERED"):
+        assert (await move(shop, staff, placed["id"], word)).status == 200
+    await hear(shop.db, orders, await refund(shop.db, placed, placed["total"]))
+    assert (await shop.order(buyer, placed["id"]))["status"] == "REFUNDED"
+    answer = await shop.app.post(f"/orders/{placed['id']}/cancel", as_=buyer)
     assert (answer.status, answer.code) == (422, "BIZ_002")
 
 
-async def test_a_refund_before_any_payment_changes_nothing(
+async def test_a_refund_that_overtook_its_payment_counts_when_it_is_told_again(
     shop: Shop, buyer: Buyer, mango: ProductId, orders: OrderService
 ) -> None:
     placed = await shop.ordered(buyer, mango, paymentMethod="CARD")
-    await hear(shop.db, orders, await refund(shop.db, placed, placed["total"]))
-    assert (await shop.order(buyer, placed["id"]))["paymentStatus"] == "PROCESSING"
+    told = await refund(shop.db, placed, 100.0)
+    with pytest.raises(NotPaidYet):
+        await hear(shop.db, orders, told)
+    await hear(shop.db, orders, await failed(shop.db, placed))
+    with pytest.raises(NotPaidYet):
+        await hear(shop.db, orders, told)
+    assert (await shop.order(buyer, placed["id"]))["refundedAmount"] == 0
+    await hear(shop.db, orders, await completed(shop.db, placed))
+    await hear(shop.db, orders, told)
+    order = await shop.order(buyer, placed["id"])
+    assert (order["paymentStatus"], order["refundedAmount"]) == ("PARTIALLY_REFUNDED", 100)
 
 
 async def test_unpaid_orders_expire_once_and_give_back_their_stock(

@@ -77,6 +77,7 @@ async def mango(shop: Shop) -> ProductId:
 def provider() -> FakeProvider:
     """Whatever an earlier test told it to do is over."""
     PROVIDER.failing.clear()
+    PROVIDER.answering.set()
     return PROVIDER
 
 

@@ -1,5 +1,6 @@
 """A provider in this process: it keeps orders, attempts and refunds in memory, and does what tests tell it to."""
 
+import asyncio
 import hashlib
 import hmac
 from collections import Counter
@@ -55,6 +56,9 @@ class FakeProvider:
         self.calls: Counter[str] = Counter()
         self.refund_state = RefundState.PROCESSED
         self.is_open = False
+        self.answering = asyncio.Event()
+        """Cleared: what `fetch` has found is not answered before it is set."""
+        self.answering.set()
 
     def opened(self) -> AbstractAsyncContextManager[None]:
         """While the app serves."""
@@ -96,7 +100,9 @@ class FakeProvider:
     async def fetch(self, gateway_order_id: str) -> Sequence[Attempt]:
         """As they stand."""
         self._called("fetch")
-        return [one for one in self.attempts.values() if one.gateway_order_id == gateway_order_id]
+        found = [one for one in self.attempts.values() if one.gateway_order_id == gateway_order_id]
+        await self.answering.wait()
+        return found
 
     async def capture(self, attempt: Attempt) -> Attempt:
         """Take it."""

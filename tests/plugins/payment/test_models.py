@@ -20,7 +20,7 @@ from plugins.payment.models import (
     split,
     worth,
 )
-from plugins.payment.ports import Attempt, AttemptState, Way
+from plugins.payment.ports import RETURNED, Attempt, AttemptState, Way
 from plugins.payment.states import FORWARD, State, after
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -56,9 +56,10 @@ NEWS = Attempt(
     state=AttemptState.CAPTURED,
 )
 states = st.sampled_from(AttemptState)
+BACK = {"state": AttemptState.FAILED, "reason": RETURNED}
 
 
-def known(state: AttemptState, payment_id: UUID = PAYMENT.id) -> KnownAttempt:
+def known(state: AttemptState, payment_id: UUID = PAYMENT.id, reason: str | None = None) -> KnownAttempt:
     """The attempt of NEWS, as kept."""
     return KnownAttempt(
         gateway_payment_id="pay_1",
@@ -68,6 +69,7 @@ def known(state: AttemptState, payment_id: UUID = PAYMENT.id) -> KnownAttempt:
         currency="INR",
         state=state,
         refunded=Paise(0),
+        reason=reason,
     )
 
 
@@ -99,6 +101,12 @@ def test_pieces_of_an_order_are_worth_what_was_paid_however_they_are_cut(
         left[product] -= pieces
         gone[product] = gone.get(product, 0) + pieces
     assert paid == (goods if any(total for _, total in shape) else 0)
+
+
+def test_without_charges_of_the_whole_order_a_line_is_worth_what_it_was_sold_for() -> None:
+    lines = [Line(product_id=uuid7(), quantity=1, total=Paise(total)) for total in (10_000, 29_999, 0)]
+    back = worth(lines, Paise(39_999), {line.product_id: 1 for line in lines}, {})
+    assert [one.amount for one in back] == [10_000, 29_999, 0]
 
 
 def test_more_pieces_than_are_left_are_worth_nothing() -> None:
@@ -136,6 +144,14 @@ def test_a_payment_only_moves_forward(news: list[AttemptState]) -> None:
         ({}, None, {"state": AttemptState.AUTHORIZED}, Verdict.AUTHORIZED),
         ({}, None, {"state": AttemptState.FAILED, "amount": Paise(1)}, Verdict.FAILED),
         ({}, None, {"state": AttemptState.CREATED}, Verdict.NOTED),
+        ({}, known(AttemptState.AUTHORIZED), {"state": AttemptState.FAILED}, Verdict.OLD),
+        ({}, known(AttemptState.AUTHORIZED), BACK, Verdict.FAILED),
+        ({}, known(AttemptState.FAILED), BACK, Verdict.FAILED),
+        ({}, known(AttemptState.FAILED, reason=RETURNED), BACK, Verdict.OLD),
+        ({}, known(AttemptState.FAILED, reason=RETURNED), {"state": AttemptState.AUTHORIZED}, Verdict.OLD),
+        ({}, known(AttemptState.FAILED, reason=RETURNED), {}, Verdict.COMPLETED),
+        ({"state": State.CAPTURED}, None, BACK, Verdict.FAILED),
+        ({}, known(AttemptState.CAPTURED), BACK, Verdict.OLD),
     ],
 )
 def test_what_news_means(

@@ -1,9 +1,11 @@
 """Asking the provider: at 1, 5, 15 and 60 minutes, when somebody has a hint, and whatever the webhooks forgot."""
 
+import asyncio
+
 import pytest
 
 from core.types import uuid7
-from plugins.payment.errand_queries import Errands, Kind
+from plugins.payment.errand_queries import Errand, Errands, Kind
 from plugins.payment.errands import CHECKS, pause
 from plugins.payment.ports import AttemptState
 from plugins.payment.states import State
@@ -18,6 +20,12 @@ WHERE p.order_id = $1::uuid AND e.kind = 'CHECK'
 """
 OLDER = "UPDATE payments.payments SET created_at = created_at - $2 * interval '1 second' WHERE id = $1 RETURNING id"
 EXPIRED = "UPDATE orders.orders SET expires_at = now() - interval '1 minute' WHERE id = $1::uuid RETURNING id"
+SOON = """
+SELECT e.lease IS NULL AND e.due_at >= p.checked_at + interval '2 seconds'
+FROM payments.errands e JOIN payments.payments p ON p.id = e.subject
+WHERE p.order_id = $1::uuid AND e.kind = 'CHECK'
+"""
+OPEN = "UPDATE payments.payments SET closed_at = NULL WHERE order_id = $1::uuid RETURNING id"
 LEASED = """
 UPDATE payments.errands SET lease = $2, due_at = now() + interval '0.3 seconds' WHERE subject = $1 RETURNING subject
 """
@@ -78,6 +86,35 @@ async def test_the_customers_word_only_has_the_provider_asked(till: Till, buyer:
     assert (await till.app.post(f"/payments/{order['id']}/confirm", json={}, as_=buyer)).status == 200
 
 
+async def test_a_hint_during_a_check_has_the_provider_asked_once_more(
+    till: Till, buyer: Buyer, mango: ProductId
+) -> None:
+    order = await till.ordered(buyer, mango)
+    till.provider.answering.clear()
+    calls = till.provider.calls["fetch"]
+    await older(till, order, 61)
+    async with asyncio.timeout(10):
+        while till.provider.calls["fetch"] == calls:
+            await asyncio.sleep(0.01)
+    await till.pays(order)  # which the check under way has not seen
+    for _ in range(2):
+        assert (await till.app.post(f"/payments/{order['id']}/confirm", json={}, as_=buyer)).status == 200
+        assert await till.app.db.fetchval(SOON, order["id"]), "every other second at most"
+    till.provider.answering.set()
+    await till.status(order, buyer, "CONFIRMED")
+
+
+async def test_an_operator_is_not_answered_by_a_check_under_way(till: Till, buyer: Buyer, mango: ProductId) -> None:
+    order = await till.ordered(buyer, mango)
+    payment = await till.payment(order)
+    assert payment is not None
+    async with till.app.db.transaction() as tx:
+        await tx.fetchval(LEASED, payment.id, lease := uuid7())
+        await Errands().wake_open(tx, 1)
+        await Errands().done(tx, Errand(kind=Kind.CHECK, subject=payment.id, attempts=1, lease=lease))
+        assert await tx.fetchval(DUE_IN, order["id"]) is not None
+
+
 async def test_a_capture_after_the_order_expired_goes_back(till: Till, buyer: Buyer, mango: ProductId) -> None:
     order = await till.ordered(buyer, mango)
     await till.app.db.fetchval(EXPIRED, order["id"])
@@ -118,6 +155,21 @@ async def test_money_that_is_only_held_is_not_taken_for_a_cancelled_order(
     captures = till.provider.calls["capture"]
     await till.tell(await till.pays(order, AttemptState.AUTHORIZED))
     await till.idle()
+    assert till.provider.calls["capture"] == captures
+    assert await till.events(order) == ["payment.initiated"]
+
+
+async def test_the_order_is_asked_before_money_is_taken(till: Till, buyer: Buyer, mango: ProductId) -> None:
+    """What told of its end was read before there was a payment to close."""
+    order = await till.ordered(buyer, mango)
+    await till.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
+    await till.until(order, lambda payment: payment.closed)
+    await till.app.db.fetchval(OPEN, order["id"])
+    captures = till.provider.calls["capture"]
+    await till.tell(await till.pays(order, AttemptState.AUTHORIZED))
+    payment = await till.until(order, lambda payment: payment.closed)
+    await till.idle()
+    assert payment.state is State.AUTHORIZED
     assert till.provider.calls["capture"] == captures
     assert await till.events(order) == ["payment.initiated"]
 

@@ -7,11 +7,14 @@ from uuid import UUID
 import attrs
 import pytest
 
+from core.extensions import Extends
 from core.testing import Answer
 from core.types import Paise, uuid7
+from plugins.order.ports import PRICE_ADJUSTERS, Charge, Phase, PriceAdjuster
 from plugins.payment.ports import RefundNews, RefundState
 from plugins.product.ports import ProductId
-from tests.plugins.order.conftest import Buyer, body
+from tests.plugins.order.conftest import Buyer, body, placing_of
+from tests.plugins.order.test_contributed import collector, placed
 from tests.plugins.payment.conftest import Till
 
 AGED = "UPDATE users.sessions SET created_at = now() - interval '301 s' WHERE id = $1"
@@ -84,6 +87,28 @@ async def test_lines_and_missing_pieces_are_refunded_at_what_was_paid_for_them(
     assert (await till.shop.order(buyer, order["id"]))["paymentStatus"] == "REFUNDED"
     assert (await refund(till, staff, order, kind="whole")).code == "REFUND_TOO_MUCH"
     assert await till.app.db.fetchval(AUDIT, f"order:{order['id']}") == 3
+
+
+async def test_a_rebate_of_one_line_goes_back_with_no_other(
+    till: Till, buyer: Buyer, staff: Buyer, mango: ProductId
+) -> None:
+    pear = await till.shop.product(paise=30_000, name="Pear")
+    rebate = Charge(code="rebate", label="Rebate", amount=Paise(-20_000), product_id=mango)
+    festival = Charge(code="festival", label="Festival", amount=Paise(-4_000))
+    adjusts = PriceAdjuster(phase=Phase.DISCOUNT, adjust=lambda _: (rebate, festival))
+    placing = placing_of(
+        till.app, till.shop.catalog, ("extra", Extends(PRICE_ADJUSTERS, adjusts)), *collector(lambda: {"UPI"})
+    )
+    wanted = body(mango, 1, paymentMethod="UPI")
+    wanted["items"].append({"productId": str(pear), "quantity": 1})
+    await placed(placing, buyer, wanted)
+    (order,) = (await till.app.get("/orders", as_=buyer)).data["orders"]
+    await till.tell(await till.pays(order))
+    await till.status(order, buyer, "CONFIRMED")
+    for product, amount in ((pear, 270), (mango, 90)):
+        answer = await refund(till, staff, order, kind="lines", items=pieces((product, 1)))
+        assert answer.data["payment"]["refunds"][-1]["amount"] == amount
+    assert (order["total"], answer.data["payment"]["status"]) == (360, "refunded")
 
 
 async def test_the_same_key_refunds_once(till: Till, buyer: Buyer, staff: Buyer, mango: ProductId) -> None:
@@ -183,10 +208,15 @@ async def test_a_refund_whose_webhook_is_lost_is_asked_about(
 ) -> None:
     order, news = await pending(till, buyer, staff, mango)
     assert news.refund_id is not None
+    sent = till.provider.calls["refund"]
+    await till.due(news.refund_id)
+    await till.idle()
+    assert (await till.view(order, buyer))["refunds"][0]["status"] == "pending"
     till.provider.refunded[news.refund_id] = attrs.evolve(news, state=RefundState.PROCESSED)
     await till.due(news.refund_id)
     await till.idle()
     assert (await till.view(order, buyer))["status"] == "refunded"
+    assert till.provider.calls["refund"] == sent, "asked about, and not for"
 
 
 async def test_a_refund_is_sent_again_while_the_provider_is_away_and_dropped_when_it_refuses(

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from core.types import Paise, uuid7
-from plugins.payment.ports import Attempt, AttemptState, RefundNews, RefundState
+from plugins.payment.ports import RETURNED, Attempt, AttemptState, RefundNews, RefundState
 from plugins.payment.states import State
 from plugins.product.ports import ProductId
 from tests.plugins.order.conftest import Buyer
@@ -132,6 +132,31 @@ async def test_a_notice_that_overtakes_what_it_is_about_waits_for_it(
     assert await till.app.db.fetchval(OUTCOME, event_id) == "made at the provider"
     await till.idle()
     assert await till.events(order) == ["payment.initiated", "payment.completed", "payment.refunded"]
+
+
+async def test_a_refund_of_what_is_not_known_to_be_captured_has_the_provider_asked(
+    till: Till, buyer: Buyer, mango: ProductId
+) -> None:
+    order = await till.ordered(buyer, mango)
+    await till.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
+    await till.until(order, lambda payment: payment.closed)
+    held = await till.pays(order, AttemptState.AUTHORIZED)
+    await till.tell(held)
+    await till.until(order, lambda payment: payment.state is State.AUTHORIZED)
+    await till.idle()
+    back = attrs.evolve(held, state=AttemptState.FAILED, reason=RETURNED)
+    till.provider.attempts[held.gateway_payment_id] = back
+    event_id = uuid7().hex
+    await till.tell(made_there(held, event_id), event_id)
+    async with asyncio.timeout(10):
+        while await till.app.db.fetchval(OUTCOME, event_id) is None:
+            await asyncio.sleep(0.01)
+    await till.idle()
+    assert await till.app.db.fetchval(OUTCOME, event_id) == "returned by the provider"
+    payment = await till.payment(order)
+    assert payment is not None
+    assert (payment.state, payment.refunded, payment.flag) == (State.AUTHORIZED, 0, None)
+    assert await till.events(order) == ["payment.initiated"]
 
 
 async def test_a_refund_at_the_provider_that_does_not_fit_calls_people_in_the_end(

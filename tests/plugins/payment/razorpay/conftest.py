@@ -1,20 +1,32 @@
-"""A merchant's account at a local Razorpay, and the provider that speaks to it."""
+"""A merchant's account at a local Razorpay, the provider that speaks to it, and a shop that sells by it."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import aiohttp
 import attrs
 import pytest
 
+from core.plugins import find
 from core.resilience.breaker import Breakers
 from core.settings import Secret
+from core.testing import NewDatabase
+from core.testing.running import running, settings_for
 from core.types import Paise, uuid7
 from plugins.payment.ports import Intent
 from plugins.payment.razorpay.provider import RazorpayProvider, build
 from plugins.payment.settings import PaymentSettings
+from plugins.product.ports import CATALOG
+from tests.plugins.order.conftest import CATEGORY, Shop
+from tests.plugins.payment.conftest import BUILT_IN, Till
+from tests.plugins.payment.fake import FakeProvider
+from tests.ports import free_port
 from tests.providers.razorpay import KEY_ID, KEY_SECRET, Razorpay
-from tests.providers.razorpay_webhooks import SECRET
+from tests.providers.razorpay_webhooks import SECRET, Webhooks
 
+HOUR = 20.0
 NewProvider = Callable[[PaymentSettings], RazorpayProvider]
+Open = Callable[[], AbstractAsyncContextManager[Till]]
 
 
 @pytest.fixture
@@ -65,3 +77,46 @@ def intent() -> Intent:
 def settled(settings: PaymentSettings) -> PaymentSettings:
     """The settings with an address at which nobody listens."""
     return attrs.evolve(settings, razorpay_url="http://127.0.0.1:1/v1")
+
+
+@pytest.fixture(scope="package")
+def plugins() -> list[type]:
+    """Without another provider's."""
+    return find(BUILT_IN)
+
+
+@pytest.fixture
+async def opens(
+    account: Razorpay,
+    plugins: list[type],
+    new_database: NewDatabase,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Open:
+    """Opens the shop, each time at the same address and with what it knew."""
+    database, folder = await new_database(), tmp_path_factory.mktemp("data")
+    more = {
+        "PORT": str(free_port()),
+        "VURKSHA_PAYMENT__RAZORPAY_URL": f"{account.url}/v1",
+        "VURKSHA_PAYMENT__RAZORPAY_KEY_ID": KEY_ID,
+        "VURKSHA_PAYMENT__RAZORPAY_KEY_SECRET": KEY_SECRET,
+        "VURKSHA_PAYMENT__RAZORPAY_WEBHOOK_SECRETS": SECRET,
+        "VURKSHA_PAYMENT__POLL": "0.05",
+    }
+    settings = settings_for(database, redis_url, folder, plugins, **more)
+
+    @asynccontextmanager
+    async def open_shop() -> AsyncIterator[Till]:
+        async with running(settings, plugins) as app:
+            category = uuid7()
+            async with app.db.transaction() as tx:
+                await tx.execute(CATEGORY, category, f"razorpay-{category}")
+            yield Till(app, Shop(app, app.db, app.services.get(CATALOG), category), FakeProvider())
+
+    return open_shop
+
+
+@pytest.fixture
+async def hooks() -> AsyncIterator[Webhooks]:
+    async with aiohttp.ClientSession() as session:
+        yield Webhooks(session, "", hour=HOUR)

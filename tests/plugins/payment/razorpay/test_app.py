@@ -1,71 +1,15 @@
 """A shop and Razorpay: webhooks late, repeated, reordered, forged, missing, and while the shop is away."""
 
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 
-from core.plugins import find
-from core.testing import NewDatabase
-from core.testing.running import running, settings_for
-from core.types import uuid7
 from plugins.payment.states import State
-from plugins.product.ports import CATALOG
-from tests.plugins.order.conftest import CATEGORY, Shop
-from tests.plugins.payment.conftest import BUILT_IN, Till
-from tests.plugins.payment.fake import FakeProvider
-from tests.ports import free_port
-from tests.providers.razorpay import KEY_ID, KEY_SECRET, Razorpay
-from tests.providers.razorpay_webhooks import SECRET, Webhooks
-
-HOUR = 20.0
-Open = Callable[[], AbstractAsyncContextManager[Till]]
-
-
-@pytest.fixture(scope="module")
-def plugins() -> list[type]:
-    """Without another provider's."""
-    return find(BUILT_IN)
-
-
-@pytest.fixture
-async def opens(
-    account: Razorpay,
-    plugins: list[type],
-    new_database: NewDatabase,
-    redis_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Open:
-    """Opens the shop, each time at the same address and with what it knew."""
-    database, folder = await new_database(), tmp_path_factory.mktemp("data")
-    more = {
-        "PORT": str(free_port()),
-        "VURKSHA_PAYMENT__RAZORPAY_URL": f"{account.url}/v1",
-        "VURKSHA_PAYMENT__RAZORPAY_KEY_ID": KEY_ID,
-        "VURKSHA_PAYMENT__RAZORPAY_KEY_SECRET": KEY_SECRET,
-        "VURKSHA_PAYMENT__RAZORPAY_WEBHOOK_SECRETS": SECRET,
-        "VURKSHA_PAYMENT__POLL": "0.05",
-    }
-    settings = settings_for(database, redis_url, folder, plugins, **more)
-
-    @asynccontextmanager
-    async def open_shop() -> AsyncIterator[Till]:
-        async with running(settings, plugins) as app:
-            category = uuid7()
-            async with app.db.transaction() as tx:
-                await tx.execute(CATEGORY, category, f"razorpay-{category}")
-            yield Till(app, Shop(app, app.db, app.services.get(CATALOG), category), FakeProvider())
-
-    return open_shop
-
-
-@pytest.fixture
-async def hooks() -> AsyncIterator[Webhooks]:
-    async with aiohttp.ClientSession() as session:
-        yield Webhooks(session, "", hour=HOUR)
+from tests.plugins.payment.conftest import Till
+from tests.plugins.payment.razorpay.conftest import Open
+from tests.providers.razorpay import Razorpay
+from tests.providers.razorpay_webhooks import Webhooks
 
 
 async def at_the_bank(account: Razorpay, till: Till, order: dict[str, Any]) -> str:
