@@ -14,8 +14,8 @@ CODE = [path for path in files("core", "plugins") if path.parts[:2] != ("core", 
 """What serves. The authors' harness asks the environment for its servers, and every table there is, as tests may."""
 SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP)\s")
 RUNS_SQL = {"fetch", "fetchrow", "fetchval", "execute", "executemany", "command"}
-ASKS_THE_ENVIRONMENT = {"core/cli.py", "core/supervisor.py", "core/reload.py"}
-"""The program hands it to the settings and to its replicas; nobody else looks."""
+ASKS_THE_ENVIRONMENT = {"core/cli.py", "core/supervisor.py", "core/reload.py", "core/backup/programs.py"}
+"""The program hands it to the settings, its replicas and PostgreSQL's programs; nobody else looks."""
 SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:|pyright:|mypy:|ruff:)", re.IGNORECASE)
 EXPLAINED = re.compile(
     r"# (noqa: [A-Z]+\d+(, [A-Z]+\d+)*  |type: ignore\[[a-z-]+(,[a-z-]+)*\]  # |pragma: no cover  )(?!noqa)[^\s#]"
