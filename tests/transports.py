@@ -24,7 +24,8 @@ from core.tasks import Tasks
 from tests.conftest import NewDatabase
 
 MIGRATIONS = Path("core/store/migrations")
-EMPTY = "TRUNCATE kernel.outbox, kernel.outbox_dead, kernel.inbox, kernel.dead_letters, kernel.operations"
+EMPTY = """TRUNCATE kernel.outbox, kernel.outbox_dead, kernel.inbox, kernel.dead_letters, kernel.operations,
+    kernel.plugin_consumers"""
 PATIENCE = 20.0
 """Seconds that anything may take on a busy machine."""
 

@@ -134,7 +134,8 @@ class Bus:
         names = self._names
         if self._closing or not names:
             return 0
-        due, now = await self._rows.due(names, self._batch), asyncio.get_running_loop().time()
+        known = [f"{consumer} {event_type}" for consumer, event_type in self._known]
+        due, now = await self._rows.due(names, self._batch, known), asyncio.get_running_loop().time()
         self._elsewhere = {key: until for key, until in self._elsewhere.items() if until > now}
         due = [key for key in due if key not in self._running and key not in self._elsewhere]
         for key in due:

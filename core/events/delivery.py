@@ -13,7 +13,7 @@ from core.events.relay import Leased, Relay, Straight
 from core.events.subscription import Subscription
 from core.isolation.consumers import Consumers
 from core.isolation.guards import Guards
-from core.settings import EventSettings, RabbitmqSettings
+from core.settings import EventSettings, IsolationSettings, RabbitmqSettings
 from core.store.db import Db
 from core.tasks import SILENCE, Tasks
 
@@ -41,16 +41,14 @@ class Delivery:
         guards: Guards | None = None,
     ) -> None:
         """Every commit that writes events wakes the relay. The events of plugins that `guards` put aside wait."""
-        listed = list(subscriptions)
-        self._tasks, self._rows = tasks, OutboxRows(db)
+        listed, guards = list(subscriptions), guards or Guards(IsolationSettings())
+        self._tasks, self._rows, self.consumers = tasks, OutboxRows(db), Consumers(db, guards, listed)
         self.oldest = 0.0
         """Age in seconds of the oldest unpublished event, some seconds ago."""
         self.bus = Bus(InboxRows(db), tasks, listed, concurrency=events.concurrency, poll=events.poll, guards=guards)
-        if guards is not None:
-            guards.on_change.append(lambda _: self.bus.poke())
+        guards.on_change.append(lambda _: self.bus.poke())
         self.bridge = self._bridge(db, listed, rabbitmq)
-        absent = Consumers(db, guards, listed).absent if guards is not None else None
-        straight = Straight(self._rows, listed, self.bus.poke, absent)
+        straight = Straight(self._rows, listed, self.bus.poke)
         self._carrier = straight if self.bridge is None else Leased(self._rows, self.bridge.publisher)
         self.relay = Relay(self._carrier, poll=events.poll)
         db.on_events = self.relay.poke
@@ -60,7 +58,7 @@ class Delivery:
             return None
         from core.events.amqp.bridge import Bridge  # noqa: PLC0415  its library takes 0.3 s and 10 MB
 
-        return Bridge(rabbitmq.url, rabbitmq.prefix, listed, db, self.bus.poke)
+        return Bridge(rabbitmq.url, rabbitmq.prefix, listed, db, self.bus.poke, self.consumers.heard)
 
     @property
     def emitted(self) -> Mapping[str, int]:
@@ -83,10 +81,16 @@ class Delivery:
         return "in-process" if self.bridge is None else self.bridge.state
 
     def start(self) -> None:
-        """Begin to claim and to consume."""
+        """Begin to claim and to consume. Before it, have `consumers` say what is listened to."""
         if self.bridge is not None:
             self.bridge.start(self._tasks)
-        for name, loop in (("relay", self.relay.run), ("bus", self.bus.run), ("outbox age", self._look)):
+        loops = {
+            "relay": self.relay.run,
+            "bus": self.bus.run,
+            "outbox age": self._look,
+            "consumers": self.consumers.run,
+        }
+        for name, loop in loops.items():
             self._tasks.forever(name, loop, silence=SILENCE)
 
     async def _look(self) -> None:

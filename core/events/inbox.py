@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from core.store.db import Db, Tx
 
 # By inbox_due in its own order; what is older and was never tried, by inbox_order. Rows of consumers and types that
-# only another version of the code knows are left to it.
+# only another version of the code knows are left to it, and waited for as long as there is one: a subscription that was
+# given up holds nothing up.
 DUE = """
 SELECT i.consumer, i.event_id FROM kernel.inbox i
 WHERE i.state = 'waiting' AND i.next_attempt_at <= now() AND i.consumer || ' ' || i.event_type = ANY($1::text[])
     AND (i.attempts > 0 OR NOT EXISTS (
         SELECT FROM kernel.inbox older
         WHERE older.state = 'waiting' AND older.attempts = 0 AND older.consumer = i.consumer
-            AND older.aggregate_type = i.aggregate_type AND older.aggregate_id = i.aggregate_id AND older.seq < i.seq))
+            AND older.aggregate_type = i.aggregate_type AND older.aggregate_id = i.aggregate_id AND older.seq < i.seq
+            AND (older.consumer || ' ' || older.event_type = ANY($3::text[]) OR EXISTS (
+                SELECT FROM kernel.plugin_consumers heard
+                WHERE heard.consumer = older.consumer AND heard.event_type = older.event_type))))
 ORDER BY i.next_attempt_at, i.seq LIMIT $2
 """
 # By the primary key, all three. A row that was due once stays so until it is handled: nothing older comes later.
@@ -101,9 +105,9 @@ class InboxRows:
     def __init__(self, db: "Db") -> None:
         self._db = db
 
-    async def due(self, names: Sequence[str], limit: int) -> list[Key]:
-        """What may be claimed now. `names` are "consumer event-type"."""
-        return [(row["consumer"], row["event_id"]) for row in await run(self._db, DUE, names, limit)]
+    async def due(self, names: Sequence[str], limit: int, known: Sequence[str]) -> list[Key]:
+        """What may be claimed now. `names` are "consumer event-type", and so are all that are `known` here."""
+        return [(row["consumer"], row["event_id"]) for row in await run(self._db, DUE, names, limit, known)]
 
     @asynccontextmanager
     async def attempt(self, key: Key) -> "AsyncIterator[tuple[Tx, InboxRow | None]]":

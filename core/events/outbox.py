@@ -32,7 +32,8 @@ WRITE = 3.0
 """Seconds a statement may take (RELIABILITY 3)."""
 
 # Due rows by outbox_due, in that index's own order so that no sort and no published row is touched; what is older in
-# the same aggregate by outbox_unpublished. Then the inbox rows of all consumers and the mark, by the primary key.
+# the same aggregate by outbox_unpublished. Then the inbox rows of all consumers, those that only another release knows
+# included, and the mark, by the primary key.
 HAND_OVER = """
 WITH due AS MATERIALIZED (
     SELECT o.* FROM kernel.outbox o
@@ -47,7 +48,10 @@ WITH due AS MATERIALIZED (
         metadata, occurred_at)
     SELECT s.consumer, d.event_id, d.seq, d.event_type, d.version, d.aggregate_type, d.aggregate_id, d.payload,
         d.metadata, d.occurred_at
-    FROM due d JOIN unnest($2::text[], $3::text[]) AS s (consumer, event_type) USING (event_type)
+    FROM due d JOIN (
+        SELECT * FROM unnest($2::text[], $3::text[]) AS mine (consumer, event_type)
+        UNION SELECT consumer, event_type FROM kernel.plugin_consumers) s USING (event_type)
+    ORDER BY d.seq, s.consumer
     ON CONFLICT DO NOTHING
 )
 UPDATE kernel.outbox o SET published_at = clock_timestamp(), last_error = NULL
@@ -134,7 +138,10 @@ class OutboxRows:
         self._db = db
 
     async def hand_over(self, consumers: Sequence[str], types: Sequence[str], limit: int) -> Counter[str]:
-        """Due rows to the inboxes of these consumers, one per event type, and off; how many went of each type."""
+        """Due rows to the inboxes of these consumers, one per event type, and of all that are written down, and off.
+
+        How many went of each type.
+        """
         return Counter(row["event_type"] for row in await run(self._db, HAND_OVER, limit, consumers, types))
 
     async def claim(self, limit: int) -> list[OutboxRow]:

@@ -6,7 +6,7 @@ Every replica runs one; any number may run at once.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import attrs
@@ -17,7 +17,6 @@ from core.events.outbox import OutboxRow, OutboxRows, Report
 from core.events.subscription import Subscription
 
 log = logging.getLogger("core.events")
-Pairs = Sequence[tuple[str, str]]
 
 
 class Carrier(Protocol):
@@ -48,17 +47,10 @@ class Straight:
     """Without a broker: outbox to inboxes in one statement, which needs no lease."""
 
     def __init__(
-        self,
-        rows: OutboxRows,
-        subscriptions: Iterable[Subscription],
-        told: Callable[[], None] = lambda: None,
-        absent: Callable[[], Awaitable[Pairs]] | None = None,
+        self, rows: OutboxRows, subscriptions: Iterable[Subscription], told: Callable[[], None] = lambda: None
     ) -> None:
-        """`told` is called when there are new inbox rows.
-
-        `absent` is asked once for consumers whose code is not here, and their types of events: these wait in the inbox.
-        """
-        self._rows, self._told, self._absent = rows, told, absent
+        """`told` is called when there are new inbox rows."""
+        self._rows, self._told = rows, told
         self.emitted: Counter[str] = Counter()
         """Events handed on, by type."""
         pairs = [(each.consumer, each.event.event_type) for each in subscriptions]
@@ -69,11 +61,6 @@ class Straight:
 
     async def carry(self, limit: int) -> int:
         """All or nothing."""
-        if self._absent is not None:
-            for consumer, event_type in await self._absent():
-                self._consumers.append(consumer)
-                self._types.append(event_type)
-            self._absent = None
         moved = await self._rows.hand_over(self._consumers, self._types, limit)
         if moved:
             self.emitted += moved

@@ -24,6 +24,12 @@ class Deadlines:
             self._ticking = True
             asyncio.get_running_loop().call_later(TICK, self._tick)
 
+    def extend(self, at: float) -> None:
+        """Let the current task, if its time is kept, go on until `at`."""
+        task = asyncio.current_task()
+        if task in self._due:
+            self._due[task] = max(self._due[task], at)
+
     def end(self, task: Task) -> None:
         """The task needs no watching any more. Call it whatever happened."""
         self._due.pop(task, None)

@@ -17,7 +17,7 @@ import attrs
 
 from core.context import deadline, remaining
 from core.errors import TIMEOUT, UNAVAILABLE, Problem
-from core.store.redis import RedisDown
+from core.store.redis import RedisDown, RedisRefused
 
 if TYPE_CHECKING:
     from core.store.redis import Redis
@@ -33,6 +33,8 @@ LOAD = 2.0
 PAUSE = 1.0
 """Seconds between attempts to refresh a value whose loader fails."""
 CHANNEL = b"cache"
+UNUSABLE = (RedisDown, RedisRefused)
+"""A Redis that is away, or refuses us, as one with other rights or a proxy in front may: a cache does without it."""
 
 
 @attrs.define
@@ -90,7 +92,7 @@ class Cache:
         try:
             delete = self._redis.call(b"DEL", self._redis.key(b"cache:", full))
             await asyncio.gather(delete, self._redis.publish(CHANNEL, full.encode()))
-        except RedisDown:
+        except UNUSABLE:
             log.debug("a drop was not broadcast: lifetimes will do")
 
     def _heard(self, message: bytes) -> None:
@@ -170,7 +172,7 @@ class Cache:
         key, head = self._redis.key(b"cache:", full), full.encode() + b"\n"
         try:
             found, left = await asyncio.gather(self._redis.call(b"GET", key), self._redis.call(b"PTTL", key))
-        except RedisDown:
+        except UNUSABLE:
             return None
         if found is None or left < 0 or not found.startswith(head):
             return None
@@ -181,5 +183,5 @@ class Cache:
         key, stored = self._redis.key(b"cache:", full), full.encode() + b"\n" + value
         try:
             await self._redis.call(b"SET", key, stored, b"PX", b"%d" % int((lifetime + self._stale) * 1000))
-        except RedisDown:
+        except UNUSABLE:
             log.debug("a value was not shared")

@@ -69,7 +69,7 @@ class NotReached(Problem):
 
 
 class RolledBack(Problem):
-    """PostgreSQL undid the transaction for the sake of another: it may be tried again."""
+    """The transaction is certainly undone, for the sake of another or for want of time: it may be tried again."""
 
 
 class Lost(Problem):

@@ -10,17 +10,21 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from core.context import remaining
+from core.errors import UNAVAILABLE
 from core.events.model import Event
 from core.events.record import INSERT_EVENTS, encode
 from core.observe import tracing, tracing_kinds
 from core.observe.spent import Spending
 from core.store.connection import Connection
+from core.store.faults import RolledBack
 
 Row = asyncpg.Record
 WRITE = 3.0
 """Seconds a statement of a transaction may take (RELIABILITY 3)."""
 COMMIT = 1.0
 """Seconds for a COMMIT. Without its answer nobody knows what became of it."""
+ENOUGH = 0.1
+"""Seconds of these that the deadline must leave. With less it is not sent: what was late is certainly not applied."""
 ROLLBACK = 0.2
 """Seconds for a ROLLBACK; a connection without its answer is cut, which rolls back too."""
 TELLING = 0.75
@@ -109,12 +113,14 @@ async def _status(statement: "PreparedStatement[Row]", *args: object, timeout: f
 async def committed(connection: Connection, spending: Spending | None = None) -> AsyncIterator[None]:
     """BEGIN and COMMIT, each within its time; a ROLLBACK that is not answered at once is left to the server.
 
-    asyncpg's own block would wait for it without end, and with it the caller whose statement was late.
+    asyncpg's own block would wait for it without end, and with it the caller whose statement was late. Raises
+    RolledBack where the deadline leaves no time for a COMMIT.
     """
     transaction, spending = connection.transaction(), spending or Spending()
     await _within(WRITE, connection, transaction.start(), spending)
     try:
         yield
+        _check_time()
     except BaseException:
         with suppress(Exception):
             async with asyncio.timeout(ROLLBACK):
@@ -123,6 +129,11 @@ async def committed(connection: Connection, spending: Spending | None = None) ->
     commit = transaction.commit()
     step = commit if tracing.armed is None else tracing_kinds.query("COMMIT", commit)
     await _within(COMMIT, connection, step, spending)
+
+
+def _check_time() -> None:
+    if remaining(COMMIT) < ENOUGH:
+        raise RolledBack(UNAVAILABLE)
 
 
 async def _within(cap: float, connection: Connection, step: Awaitable[None], spending: Spending) -> None:

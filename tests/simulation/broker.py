@@ -273,15 +273,10 @@ class Declared:
         if self.name not in bound:
             bound.append(self.name)
 
-    async def consume(self, arrive: Arrive, **_: object) -> str:
+    async def consume(self, arrive: Arrive, **_: object) -> None:
         """Messages arrive, one call for each."""
         queue = self._channel.broker.queues[self.name]
         self._channel.connection.to_broker(self._channel.consume, queue, arrive)
-        return self.name
-
-    async def cancel(self, tag: str) -> None:
-        """No more of them."""
-        self._channel.connection.to_broker(self._channel.broker.queues[tag].leave, self._channel)
 
 
 def _fail(asked: "asyncio.Future[None]", error: Exception) -> None:

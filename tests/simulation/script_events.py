@@ -7,11 +7,13 @@ from uuid import UUID
 
 from core.events import inbox, outbox
 from core.events.record import INSERT_EVENTS
+from core.isolation.consumers import REMEMBER
 from tests.simulation.script import Step, mixed
 
 CONSUMERS = ("a.one", "a.two")
 TYPES = ("t.moved", "t.arrived")
-NAMES = [f"{consumer} {event_type}" for consumer in CONSUMERS for event_type in TYPES]
+PAIRS = [(consumer, event_type) for consumer in CONSUMERS for event_type in TYPES]
+NAMES = [" ".join(pair) for pair in PAIRS]
 EVENTS = 12
 HOUR = 3600.0
 
@@ -25,8 +27,8 @@ class Writer:
     def statement(self, hand: int) -> Step:
         """One of them, with the events and consumers of this script."""
         rng = self._rng
-        makes = (self._emit, self._emit, self._hand_over, self._claim, self._taken, self._unreached, self._refused,
-                 self._due, self._attempt, self._attempt, self._done, self._failed, self._busy,
+        makes = (self._emit, self._emit, self._remember, self._hand_over, self._claim, self._taken, self._unreached,
+                 self._refused, self._due, self._attempt, self._attempt, self._done, self._failed, self._busy,
                  self._oldest, self._receive)  # fmt: skip
         make = rng.choice(makes)
         sql, *args = make()
@@ -41,8 +43,12 @@ class Writer:
         return INSERT_EVENTS, ids, types, [1] * number, ["p"] * number, aggregates, ['{"a":1}'] * number, '{"b":"c"}'
 
     def _hand_over(self) -> tuple[Any, ...]:
-        pairs = [(consumer, event_type) for consumer in CONSUMERS for event_type in TYPES]
+        pairs = self._rng.choice((PAIRS, PAIRS, PAIRS[:1]))
         return outbox.HAND_OVER, self._rng.choice((1, 2, 100)), [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _remember(self) -> tuple[Any, ...]:
+        pairs = self._rng.sample(PAIRS, self._rng.choice((1, 2)))
+        return REMEMBER, [pair[0] for pair in pairs], [pair[1] for pair in pairs], ["shop"] * len(pairs)
 
     def _claim(self) -> tuple[Any, ...]:
         return outbox.CLAIM, self._rng.choice((1, 2, 100)), self._rng.choice((0.0, HOUR))
@@ -64,7 +70,8 @@ class Writer:
         return self._rng.choice(CONSUMERS), _event(self._rng.randrange(EVENTS))
 
     def _due(self) -> tuple[Any, ...]:
-        return inbox.DUE, self._rng.choice((NAMES, NAMES[:1])), self._rng.choice((1, 100))
+        names = self._rng.choice((NAMES, NAMES[:1]))
+        return inbox.DUE, names, self._rng.choice((1, 100)), self._rng.choice((NAMES, names))
 
     def _attempt(self) -> tuple[Any, ...]:
         return inbox.CLAIM, *self._key()

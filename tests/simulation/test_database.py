@@ -118,7 +118,8 @@ async def in_postgres(
 ) -> tuple[list[str], dict[str, list[str]]]:
     """Play it against the real one."""
     await admin.execute(
-        "TRUNCATE kernel.outbox, kernel.outbox_dead, kernel.inbox, users.accounts, users.revocations"
+        "TRUNCATE kernel.outbox, kernel.outbox_dead, kernel.inbox, kernel.plugin_consumers, users.accounts,"
+        " users.revocations"
         " RESTART IDENTITY CASCADE"
     )
     for table, _, values in rows(await admin.fetchval("SELECT now()")):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from core.events.amqp.intake import Intake
 from core.events.amqp.letters import DeadLetters
-from core.events.amqp.publisher import Publisher
+from core.events.amqp.publisher import Heard, Publisher
 from core.events.amqp.topology import Topology
 from core.events.inbox import InboxRows
 from core.events.subscription import Subscription
@@ -20,11 +20,17 @@ class Bridge:
     """Two connections that last: one publishes, one consumes."""
 
     def __init__(
-        self, url: "Secret", prefix: str, subscriptions: Iterable[Subscription], db: "Db", told: Callable[[], None]
+        self,
+        url: "Secret",
+        prefix: str,
+        subscriptions: Iterable[Subscription],
+        db: "Db",
+        told: Callable[[], None],
+        heard: Heard,
     ) -> None:
         """`told` is called when there are new inbox rows."""
         topology = Topology.of(prefix, subscriptions)
-        self.publisher = Publisher(url, topology)
+        self.publisher = Publisher(url, topology, heard)
         self.letters = DeadLetters(db)
         self.intake = Intake(url, topology, self.publisher, InboxRows(db), self.letters, told)
 

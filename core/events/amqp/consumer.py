@@ -50,13 +50,17 @@ class Consumer:
         underlay.on_consumer_cancel_callbacks.add(self._cancel)
         self._channel.close_callbacks.add(self._cancel)
         self._queue = await self._channel.get_queue(self.queue, ensure=False)
-        self._tag = await self._queue.consume(self._arrive)
+        await self._queue.consume(self._arrive)
 
-    async def finish(self) -> None:
-        """Take no more, and come back when the batch under way is settled. The broker gives the rest to others."""
+    def close(self) -> None:
+        """Take no more. Not cancelled: the broker would let the next consumer begin while this one still writes.
+
+        What was not settled goes to that one, in its order, when the connection ends.
+        """
         self._closing = True
-        await self._queue.cancel(self._tag)
-        self._waiting.clear()
+
+    async def idle(self) -> None:
+        """Come back when the batch under way is settled."""
         await self._idle.wait()
 
     def _cancel(self, *_: object) -> None:

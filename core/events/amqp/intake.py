@@ -85,7 +85,9 @@ class Intake:
     async def _leave(self) -> None:
         await self.closing.wait()
         for consumer in self._consumers:
-            await consumer.finish()
+            consumer.close()
+        for consumer in self._consumers:
+            await consumer.idle()
 
     async def _take(self, queue: str, messages: "Sequence[AbstractIncomingMessage]") -> None:
         await self._rows.receive(

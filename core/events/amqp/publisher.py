@@ -6,12 +6,14 @@ consumers must go on then.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import aio_pika
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 
+from core.errors import Problem
 from core.events.amqp.link import Link, Live, race
 from core.events.amqp.message import encode
 from core.events.amqp.topology import Topology
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from core.settings import Secret
 
 log = logging.getLogger("core.events")
+Heard = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
+"""Asks what all replicas listen to, those of another release too: consumers and event types. Raises Problem."""
 
 CONFIRM = 5.0
 """Seconds for the broker's confirm (RELIABILITY 3)."""
@@ -39,10 +43,10 @@ class Unsent(Exception):
 class Publisher:
     """One channel, on which a whole batch is under way at once."""
 
-    def __init__(self, url: "Secret", topology: Topology) -> None:
-        self._topology = topology
+    def __init__(self, url: "Secret", topology: Topology, heard: Heard) -> None:
+        self._topology, self._heard = topology, heard
         self._link = Link(url, "publisher", self._serve)
-        self._wanted = {event_type for types in topology.bindings.values() for event_type in types}
+        self._wanted = topology.types
         self._channel: aio_pika.abc.AbstractChannel | None = None
         self._live: Live | None = None
         self._open, self._doubtful = asyncio.Event(), asyncio.Event()
@@ -59,7 +63,11 @@ class Publisher:
 
     async def _serve(self, live: Live) -> None:
         channel = await live.connection.channel(publisher_confirms=True, on_return_raises=True)
-        await self._topology.declare(channel)
+        everybody = self._topology
+        with suppress(Problem):
+            everybody = self._topology.joined(await self._heard())
+        self._wanted = everybody.types
+        await everybody.declare(channel)
         self._channel, self._live = channel, live
         self._doubtful.clear()
         self._open.set()
@@ -79,13 +87,18 @@ class Publisher:
         return self.connected
 
     async def deliver(self, batch: Sequence[OutboxRow]) -> Report:
-        """Publish; every row is in the report, after 5 s at most."""
+        """Publish; every row is in the report, after 5 s at most.
+
+        Raises Problem where the database cannot say whether anybody listens to what came back.
+        """
         tasks: dict[asyncio.Task[None], OutboxRow] = {asyncio.ensure_future(self._event(row)): row for row in batch}
         try:
             _, late = await asyncio.wait(tasks, timeout=CONFIRM)
         finally:
             for task in tasks:
                 task.cancel()
+        if any(_came_back(task) and row.event_type not in self._wanted for task, row in tasks.items()):
+            self._wanted = self._topology.joined(await self._heard()).types
         report = self._report(tasks)
         if report.refused or (report.unreached and (not late or await self._takes())):
             log.warning("%d events were refused and %d not confirmed", len(report.refused), len(report.unreached))
@@ -98,7 +111,7 @@ class Publisher:
             error = task.exception() if task.done() and not task.cancelled() else TimeoutError()
             if error is None:
                 taken.append(row.seq)
-            elif isinstance(error, PublishError) and row.event_type not in self._wanted:
+            elif _came_back(task) and row.event_type not in self._wanted:
                 self.returned += 1
                 taken.append(row.seq)  # nobody listens, which is no fault of the event
             elif isinstance(error, TROUBLE) and not isinstance(error, DeliveryError):
@@ -131,6 +144,11 @@ class Publisher:
         await channel.basic_publish(
             message.body, exchange=exchange, routing_key=key, properties=message.properties, mandatory=True
         )
+
+
+def _came_back(task: "asyncio.Task[None]") -> bool:
+    """Whether no queue took the message."""
+    return task.done() and not task.cancelled() and isinstance(task.exception(), PublishError)
 
 
 async def _happened(event: asyncio.Event) -> None:

@@ -34,10 +34,20 @@ class Topology:
     @classmethod
     def of(cls, prefix: str, subscriptions: Iterable[Subscription]) -> "Topology":
         """One queue for each consumer, bound to all its event types."""
-        bindings: dict[str, frozenset[str]] = {}
-        for each in subscriptions:
-            bindings[each.consumer] = bindings.get(each.consumer, frozenset()) | {each.event.event_type}
-        return cls(prefix=prefix, bindings=bindings)
+        pairs = ((each.consumer, each.event.event_type) for each in subscriptions)
+        return cls(prefix=prefix, bindings={}).joined(pairs)
+
+    def joined(self, pairs: Iterable[tuple[str, str]]) -> "Topology":
+        """The same with these consumers and their event types."""
+        bindings = dict(self.bindings)
+        for consumer, event_type in pairs:
+            bindings[consumer] = bindings.get(consumer, frozenset()) | {event_type}
+        return attrs.evolve(self, bindings=bindings)
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Of events that somebody listens to."""
+        return frozenset().union(*self.bindings.values())
 
     @property
     def events(self) -> str:

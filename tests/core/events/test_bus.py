@@ -6,6 +6,8 @@ import pytest
 
 from core.context import Cause, cause
 from core.events.model import EventMeta
+from core.events.outbox import OutboxRows
+from core.events.relay import Relay, Straight
 from core.events.subscription import Subscription
 from core.store.db import Db, Tx
 from core.types import uuid7
@@ -173,6 +175,17 @@ async def test_rows_of_a_consumer_that_only_other_code_knows_are_left_to_it(
         await tx.execute("UPDATE kernel.inbox SET consumer = 'newer', state = 'waiting'")
     await asyncio.sleep(0.2)
     assert await states(kernel_db) == [("waiting", 0, None)]
+
+
+async def test_a_type_that_nobody_listens_to_any_more_holds_nothing_up(kernel_db: Db, replica: MakeReplica) -> None:
+    handler, parcel = Handler(), uuid7()
+    before = [moved(handler), Subscription("parcel.watch", ParcelArrived, handler)]
+    await emit(kernel_db, ParcelArrived(parcel_id=parcel), ParcelMoved(parcel_id=parcel, step_number=1))
+    assert await Relay(Straight(OutboxRows(kernel_db), before)).step() == 1
+    running = replica([moved(handler)])
+    await running.bus.idle()
+    assert handler.seen == [(parcel, 1)]
+    assert await states(kernel_db) == [("waiting", 0, None), ("done", 0, None)]
 
 
 async def test_a_handler_that_a_library_gives_up_within_is_tried_again(kernel_db: Db, replica: MakeReplica) -> None:

@@ -92,6 +92,6 @@ async def test_no_statement_reads_the_published_rows(kernel_url: str) -> None:
         plans[name] = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE {name} ({values})"))
     await transaction.rollback()
     await connection.close()
-    assert [plan for plan in plans.values() if "Seq Scan" in plan] == []
+    assert [plan for plan in plans.values() if "Seq Scan on outbox" in plan] == []
     for name in ("HAND_OVER", "CLAIM"):
         assert "outbox_due" in plans[name], plans[name]

@@ -219,6 +219,20 @@ async def test_without_redis_values_are_remembered_here_and_loaded(server: Valke
     assert load.calls == 2
 
 
+async def test_a_redis_that_refuses_fails_nobody(cache: Cache, make: MakeCache) -> None:
+    redis, load = cache._redis, Loader()
+    await redis.call(b"HSET", redis.key(b"cache:", "c:k"), b"of", b"another kind")
+    assert await cache.get("c", "k", TTL, load) == b"value"  # WRONGTYPE, which its own SET then ends
+    await redis.call(b"ACL", b"SETUSER", b"default", b"-@all", b"+ping", b"+acl")
+    try:
+        await cache.drop("c", "k")
+        other = await make()
+        assert [await each.get("c", "k", TTL, load) for each in (cache, other)] == [b"value"] * 2
+    finally:
+        await redis.call(b"ACL", b"SETUSER", b"default", b"+@all")
+    assert load.calls == 3
+
+
 async def test_a_hung_redis_does_not_fail_a_read(cache: Cache, server: Valkey) -> None:
     server.freeze()
     try:

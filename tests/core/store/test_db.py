@@ -290,8 +290,3 @@ async def test_a_failure_is_not_logged_with_its_values(kernel_db: Db, caplog: py
     with caplog.at_level(logging.DEBUG), pytest.raises(asyncpg.PostgresError):
         await kernel_db.fetch("SELECT $1::text::int", "9876543210123")
     assert "9876543210123" not in caplog.text
-
-
-@pytest.mark.parametrize(("limit", "passed", "tells"), [(1.5, 1.55, True), (1.5, 1.7, False), (0.5, 0.5, False)])
-def test_a_loop_that_stood_still_blames_no_database(limit: float, passed: float, *, tells: bool) -> None:
-    assert tx_module.tells(limit, time.monotonic() - passed) is tells

@@ -6,12 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from core.events import inbox
-from tests.simulation.meanings.outbox import deliver, unpublished
+from tests.simulation.meanings.outbox import deliver, heard, unpublished
 from tests.simulation.postgres import Meaning, Tables
 from tests.simulation.storage import Outcome, Record, Row, Statement, Txn, Values
 
 CLAIMED = ("event_type", "aggregate_id", "payload", "metadata", "occurred_at", "attempts")
-MINUTE = timedelta(minutes=1)
 
 
 def _waiting(txn: Txn, record: Record) -> Values | None:
@@ -23,18 +22,19 @@ def _order(values: Values) -> tuple[str, str, str]:
     return values["consumer"], values["aggregate_type"], values["aggregate_id"]
 
 
-def due(txn: Txn, tables: Tables, names: Sequence[str], limit: int) -> Outcome:
+def due(txn: Txn, tables: Tables, names: Sequence[str], limit: int, known: Sequence[str]) -> Outcome:
     waiting = [seen for record in tables["inbox"].live.values() if (seen := _waiting(txn, record))]
+    hold = {*known, *map(" ".join, heard(txn, tables))}
     first: dict[tuple[str, str, str], int] = {}
     for row in waiting:
-        if row["attempts"] == 0:
+        if row["attempts"] == 0 and f"{row['consumer']} {row['event_type']}" in hold:
             first[_order(row)] = min(row["seq"], first.get(_order(row), row["seq"]))
     found = [
         row
         for row in waiting
         if row["next_attempt_at"] <= txn.began
         and f"{row['consumer']} {row['event_type']}" in names
-        and (row["attempts"] > 0 or first[_order(row)] >= row["seq"])
+        and (row["attempts"] > 0 or first.get(_order(row), row["seq"]) >= row["seq"])
     ]
     found.sort(key=lambda row: (row["next_attempt_at"], row["seq"]))
     return Outcome([Row({"consumer": row["consumer"], "event_id": row["event_id"]}) for row in found[:limit]])
@@ -92,15 +92,6 @@ def busy(txn: Txn, tables: Tables, names: Sequence[str]) -> Outcome:
     waiting = [seen for record in tables["inbox"].live.values() if (seen := _waiting(txn, record))]
     found = any(unpublished(event) for event in events)
     found = found or any(f"{row['consumer']} {row['event_type']}" in names for row in waiting)
-    for name in names:
-        consumer, event_type = name.split(" ")
-        found = found or any(
-            event["event_type"] == event_type
-            and event["published_at"] is not None
-            and event["published_at"] > txn.began - MINUTE
-            and txn.find(tables["inbox"], (consumer, event["event_id"])) is None
-            for event in events
-        )
     return Outcome([Row({"busy": found})])
 
 

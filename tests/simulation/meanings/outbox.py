@@ -1,4 +1,4 @@
-"""What the statements of `core.events.outbox` and `core.events.record` do."""
+"""What the statements of `core.events.outbox`, `core.events.record` and `core.isolation.consumers` do."""
 
 from collections.abc import Callable, Generator, Sequence
 from datetime import timedelta
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from core.events import outbox
 from core.events.record import INSERT_EVENTS
+from core.isolation.consumers import REMEMBER
 from tests.simulation.postgres import Meaning, Tables
 from tests.simulation.storage import Outcome, Record, Row, Statement, Table, Txn, Values
 
@@ -69,11 +70,28 @@ def hand_over(txn: Txn, tables: Tables, limit: int, consumers: Sequence[str], ty
         seen = txn.see(record)
         assert seen is not None
         handed.append(seen["event_type"])
-        for consumer, event_type in zip(consumers, types, strict=True):
+        for consumer, event_type in sorted({*zip(consumers, types, strict=True), *heard(txn, tables)}):
             if event_type == seen["event_type"]:
                 yield from deliver(txn, tables, consumer, {name: seen[name] for name in COLUMNS})
         txn.write(record, published_at=txn.clock_timestamp(), last_error=None)
     return Outcome([Row({"event_type": event_type}) for event_type in handed])
+
+
+def heard(txn: Txn, tables: Tables) -> list[tuple[str, str]]:
+    """The consumers and event types that are written down."""
+    return [key for key, record in tables["plugin_consumers"].records.items() if txn.see(record) is not None]
+
+
+def remember(
+    txn: Txn, tables: Tables, consumers: Sequence[str], types: Sequence[str], plugins: Sequence[str]
+) -> Statement:
+    table = tables["plugin_consumers"]
+    for consumer, event_type, plugin in sorted(zip(consumers, types, plugins, strict=True)):
+        if not (yield from txn.insert(table, (consumer, event_type), {"plugin": plugin})):
+            record = table.records[consumer, event_type]
+            yield from txn.lock(record)
+            txn.write(record, plugin=plugin)
+    return Outcome(count=len(consumers))
 
 
 def deliver(txn: Txn, tables: Tables, consumer: str, values: Values) -> Generator[Record, None, bool]:
@@ -177,6 +195,7 @@ MEANINGS: dict[str, Meaning] = {
     outbox.UNREACHED: unreached,
     outbox.REFUSED: refused,
     outbox.OLDEST: oldest,
+    REMEMBER: remember,
 }
 
 

@@ -10,7 +10,7 @@ from core.types import uuid7
 from tests.core.events.amqp.strangers import QUEUE, connected, step
 from tests.core.events.handling import Handler, moved
 from tests.core.events.samples import ParcelMoved
-from tests.transports import Stage, until
+from tests.transports import PATIENCE, Stage, until
 
 
 async def test_a_consumer_without_a_sign_of_life_gets_a_new_connection(
@@ -103,6 +103,36 @@ async def test_a_draining_replica_leaves_its_queues_to_others(rabbit_stage: Stag
     assert len(handler.seen) == 5
     assert not first.bridge.intake.busy
     assert first.bridge.intake.received == 0
+
+
+async def test_what_a_draining_replica_still_writes_comes_before_what_others_get(
+    rabbit_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, parcel, goes_on, writing = Handler(), uuid7(), asyncio.Event(), asyncio.Event()
+    first = rabbit_stage.replica([moved(handler)])
+    await connected(rabbit_stage)  # whoever comes first is the one to consume
+    rows = first.bridge.intake._rows
+    real = rows.receive
+
+    async def receive(consumer: str, arrivals: Any) -> None:
+        writing.set()
+        await goes_on.wait()
+        await real(consumer, arrivals)
+
+    monkeypatch.setattr(rows, "receive", receive)
+    second = rabbit_stage.replica([moved(handler)])
+    await connected(rabbit_stage)
+    await rabbit_stage.emit(ParcelMoved(parcel_id=parcel, step_number=1))
+    await asyncio.wait_for(writing.wait(), PATIENCE)
+    first.delivery.drain()
+    await rabbit_stage.emit(*(ParcelMoved(parcel_id=parcel, step_number=number) for number in range(2, 6)))
+    await until(lambda: asyncio.sleep(0, second.bridge.publisher.published >= 4))
+    await asyncio.sleep(0.5)
+    assert handler.seen == []
+    goes_on.set()
+    assert await rabbit_stage.settled(5) == [("done", 0, None)] * 5
+    assert [number for _, number in handler.seen] == [1, 2, 3, 4, 5]
+    assert (first.bridge.intake.received, first.bridge.intake.busy) == (1, False)
 
 
 async def test_the_delays_are_the_promised_ones(rabbit_stage: Stage) -> None:
