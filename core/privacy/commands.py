@@ -13,6 +13,7 @@ import orjson
 
 from core import audit
 from core.commands.shared import OnKernel, moment, table
+from core.privacy.exports import Withheld
 from core.privacy.model import PEOPLE, People
 from core.privacy.requests import UNDO_WINDOW
 from core.privacy.work import PRIVACY, Privacy
@@ -85,7 +86,10 @@ async def show(desk: Desk, limit: int) -> None:
 async def export(desk: Desk, who: str, give: Callable[[str], None]) -> None:
     """`export`. The act is noted before its outcome leaves the process."""
     user_id = await desk.whom(desk.db, who)
-    text = await desk.privacy.export(user_id)
+    try:
+        text = await desk.privacy.export(user_id)
+    except Withheld as error:
+        raise click.ClickException(f"there is no whole copy: {error}") from None
     async with desk.db.transaction() as tx:
         await note(tx, "export", user_id)
     give(text)

@@ -7,6 +7,8 @@ from uuid import UUID
 import attrs
 import orjson
 
+from core.errors import Problem
+from core.isolation.guards import Guards
 from core.privacy.model import PersonalData
 from core.store.db import Db, Tx
 from core.types import UserId, uuid7
@@ -16,6 +18,10 @@ AGAIN = timedelta(hours=24)
 """A newer copy is made only when the last one was asked for that long ago."""
 LEASE = timedelta(seconds=60)
 FORMAT = "vurksha-personal-data/1"
+ANSWER = 10.0
+"""Seconds for one answer of an owner of personal data: less than the silence for which a job is cancelled."""
+WHAT = "personal_data"
+"""What an owner is called for, where its failures are counted."""
 
 # exports_of_user. One row per user at a time: whoever asks twice at once waits here for the first.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('kernel.export:' || $1::uuid::text, 0))"
@@ -64,6 +70,15 @@ class ExportStatus:
     expires_at: datetime | None
 
 
+class Withheld(Exception):
+    """One owner did not say what it holds: `gift: LookupError`. A copy without its part would not be whole."""
+
+
+def kind_of(error: Exception) -> str:
+    """What went wrong, without a word of it: a row may be in its text. A Problem of the database hides its cause."""
+    return type(error.__cause__ if isinstance(error, Problem) and error.__cause__ else error).__name__
+
+
 class Exports:
     """Rows of kernel.exports."""
 
@@ -109,13 +124,26 @@ STATUS = tuple(field.name for field in attrs.fields(ExportStatus))
 CLOCK = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 
 
-async def document(db: Db, owners: Iterable[tuple[str, PersonalData]], user_id: UserId) -> str:
-    """One JSON document with everything that is the user's. PostgreSQL writes the rows; here they are only joined."""
+async def document(db: Db, guards: Guards, owners: Iterable[tuple[str, PersonalData]], user_id: UserId) -> str:
+    """One JSON document with everything that is the user's. PostgreSQL writes the rows; here they are only joined.
+
+    Raises Withheld.
+    """
     parts = [f'"format":"{FORMAT}","userId":"{user_id}"']
     async with db.transaction() as tx:
         parts.append(f'"madeAt":"{await tx.fetchval(CLOCK)}"')
         for name, data in owners:
-            sections = await data.export(tx, user_id)
-            body = ",".join(f"{orjson.dumps(title).decode()}:{text}" for title, text in sections.items())
-            parts.append(f"{orjson.dumps(name).decode()}:{{{body}}}")
+            try:
+                part = await guards.call(name, WHAT, _part, data, tx, user_id, timeout=ANSWER)
+            except Exception as error:
+                raise Withheld(f"{name}: {kind_of(error)}") from error
+            parts.append(f"{orjson.dumps(name).decode()}:{part}")
     return f"{{{','.join(parts)}}}"
+
+
+async def _part(data: PersonalData, tx: Tx, user_id: UserId) -> str:
+    """One owner's. Raises for what is no JSON, which would spoil the whole."""
+    sections = await data.export(tx, user_id)
+    part = "{" + ",".join(f"{orjson.dumps(title).decode()}:{text}" for title, text in sections.items()) + "}"
+    orjson.loads(part)
+    return part

@@ -74,7 +74,10 @@ class PersonalData:
     export: Export
     erase: Erase
     elsewhere: Callable[[UserId], Awaitable[None]] = nowhere
-    """Erases what lies outside PostgreSQL; called first, while rows still say what it is. Raises to be called again."""
+    """Erases what lies outside PostgreSQL; called first, while rows still say what it is. Raises to be called again.
+
+    By then what other domains hold may be gone: nobody waits for who failed.
+    """
     payloads: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """By event type, keys of the payload whose text or object tells of a person. Ids need no naming."""
 

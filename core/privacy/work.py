@@ -1,6 +1,12 @@
-"""The workers: they make the copies that were asked for, and erase who is to be forgotten, owner by owner."""
+"""The workers: they make the copies that were asked for, and erase who is to be forgotten, owner by owner.
+
+Each owner answers within a time, and what goes wrong counts against it: one that fails, hangs or is put aside keeps no
+other from erasing. What it holds is erased once it answers again.
+"""
 
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -8,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from core.isolation.guards import Guards, PutAside
 from core.jobs import Job
-from core.privacy.exports import Exports, document
+from core.privacy.exports import ANSWER, WHAT, Exports, Withheld, document, kind_of
 from core.privacy.kernel import OWNER, KernelData
 from core.privacy.model import PersonalData, Step, Subject
 from core.privacy.requests import Erasure, Erasures
@@ -30,6 +37,8 @@ AGAIN = timedelta(minutes=1)
 """After a failure: what is done stays done."""
 LATER = timedelta(minutes=10)
 """When an owner still needs something."""
+TURN = 300.0
+"""Seconds for which an owner is asked for more at a stretch: others wait to be erased meanwhile."""
 
 Owner = tuple[str, PersonalData]
 
@@ -37,15 +46,18 @@ Owner = tuple[str, PersonalData]
 class Privacy:
     """Who holds which personal data, and what is done about it. Any number of replicas share the work."""
 
-    def __init__(self, db: "Db", plugins: "Plugins") -> None:
-        self._db, self._plugins = db, plugins
+    def __init__(self, db: "Db", plugins: "Plugins", guards: Guards) -> None:
+        self._db, self._plugins, self._guards = db, plugins, guards
         self.erasures, self.exports = Erasures(), Exports()
 
     @cached_property
     def owners(self) -> Sequence[Owner]:
         """Those who need others first: they may ask these what to erase. The kernel, which all lean on, is the last."""
         declared: list[Owner] = [(m.name, data) for m, data in self._plugins.ask("personal_data")]
-        payloads = {event: keys for _, data in declared for event, keys in data.payloads.items()}
+        payloads = defaultdict[str, tuple[str, ...]](tuple)
+        for _, data in declared:
+            for event, keys in data.payloads.items():
+                payloads[event] += tuple(keys)
         kernel = KernelData(self._db, payloads, self._plugins.declared("subscriptions"))
         return [*reversed(declared), (OWNER, kernel.declared())]
 
@@ -75,7 +87,7 @@ class Privacy:
 
     async def export(self, user_id: UserId) -> str:
         """The JSON document with everything that is the user's."""
-        return await document(self._db, reversed(self.owners), user_id)
+        return await document(self._db, self._guards, reversed(self.owners), user_id)
 
     async def export_due(self) -> None:
         """Make the copies that are waited for, and delete those that were kept long enough."""
@@ -95,7 +107,8 @@ class Privacy:
             async with self._db.transaction() as tx:
                 await self.exports.ready(tx, export_id, text)
         except Exception as error:  # noqa: BLE001  its lease ends and it is tried again; others need not wait for it
-            log.error("export %s failed: %s", export_id, type(error).__name__)  # noqa: TRY400  a row may be in its text
+            name = str(error) if isinstance(error, Withheld) else kind_of(error)
+            log.error("export %s failed: %s", export_id, name)  # noqa: TRY400  a row may be in its text
         return True
 
     # -- erasures
@@ -113,36 +126,43 @@ class Privacy:
             erasure = await self.erasures.claim(tx)
         if erasure is None:
             return False
-        try:
-            waits = await self._erase(erasure)
-        except Exception as error:  # noqa: BLE001  whatever an owner raises: what is done stays done, the rest is tried again
-            name = type(error).__name__
-            log.error("erasure %s failed at attempt %d: %s", erasure.id, erasure.attempts, name)  # noqa: TRY400  a stack may quote data
-            await self._write(lambda tx: self.erasures.postpone(tx, erasure, AGAIN, name))
+        waits, failed = await self._erase(erasure)
+        if failed:
+            await self._write(lambda tx: self.erasures.postpone(tx, erasure, AGAIN, ", ".join(failed)))
+        elif waits:
+            await self._write(lambda tx: self.erasures.postpone(tx, erasure, LATER, None))
         else:
-            if waits:
-                await self._write(lambda tx: self.erasures.postpone(tx, erasure, LATER, None))
-            else:
-                await self._write(lambda tx: self.erasures.done(tx, erasure))
-                log.info("account %s is erased", erasure.user_id)
+            await self._write(lambda tx: self.erasures.done(tx, erasure))
+            log.info("account %s is erased", erasure.user_id)
         return True
 
-    async def _erase(self, erasure: Erasure) -> bool:
-        """One owner after the other; whether one of them still needs something."""
+    async def _erase(self, erasure: Erasure) -> tuple[bool, list[str]]:
+        """One owner after the other; whether one of them still needs something, and which of them failed with what."""
+        failed: list[str] = []
         waits = bool(self._plugins.left_out)  # what they hold is erased once they can be loaded again
         for name, data in self.owners:
-            if name not in erasure.finished:
-                waits |= await self._erase_at(erasure, name, data) is Step.LATER
-        return waits
+            if name in erasure.finished:
+                continue
+            try:
+                waits |= await self._erase_at(erasure, name, data) is not Step.DONE
+            except PutAside:
+                waits = True
+            except Exception as error:  # noqa: BLE001  whatever it raises: what is done stays done, the rest is tried again
+                failed.append(f"{name}: {kind_of(error)}")
+                log.error("erasure %s failed at attempt %d: %s", erasure.id, erasure.attempts, failed[-1])  # noqa: TRY400  a stack may quote data
+        return waits, failed
 
     async def _erase_at(self, erasure: Erasure, name: str, data: PersonalData) -> Step:
         """Batch by batch, each with its progress in one commit."""
-        subject, step = Subject(erasure.user_id, erasure.final), Step.MORE
-        await data.elsewhere(erasure.user_id)
-        while step is Step.MORE:
+        subject, step, until = Subject(erasure.user_id, erasure.final), Step.MORE, time.monotonic() + TURN
+        limit = None if name == OWNER else ANSWER  # the kernel's own goes through whole queues
+        # Which events a plugin that cannot be loaded has, only its code knows: the kernel goes through all again then.
+        ends = name != OWNER or not self._plugins.left_out
+        await self._guards.call(name, WHAT, data.elsewhere, erasure.user_id, timeout=limit)
+        while step is Step.MORE and time.monotonic() < until:
             async with self._db.transaction() as tx:
-                step = await data.erase(tx, subject)
-                await self.erasures.progress(tx, erasure, name if step is Step.DONE else None)
+                step = await self._guards.call(name, WHAT, data.erase, tx, subject, timeout=limit)
+                await self.erasures.progress(tx, erasure, name if step is Step.DONE and ends else None)
         return step
 
     async def _write(self, write: "Callable[[Tx], Awaitable[None]]") -> None:

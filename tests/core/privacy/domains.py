@@ -9,9 +9,11 @@ from uuid import UUID
 
 import attrs
 
+from core.isolation.guards import Guards
 from core.kernel import Manifest
 from core.privacy.model import Fate, Holding, PersonalData, Step, Subject
 from core.privacy.work import Privacy
+from core.settings import IsolationSettings
 from core.store.db import Db, Tx
 from core.store.pool import Pool
 from core.types import UserId
@@ -44,15 +46,23 @@ class Domain:
     waits: bool = False
     hangs: bool = False
     """After its first batch, for ever."""
+    broken: bool = False
+    """Fails before it begins."""
+    endless: bool = False
+    """It always wants to be asked again."""
     asked: list[UUID] = attrs.field(factory=list)
     steps: int = 0
 
     async def elsewhere(self, user_id: UserId) -> None:
         """Remember who was asked for."""
         self.asked.append(user_id)
+        if self.broken:
+            raise Fault
 
     async def export(self, tx: Tx, user_id: UserId) -> dict[str, str]:
         """How many rows."""
+        if self.broken:
+            raise Fault
         return {"rows": str(await tx.fetchval(COUNT, self.name, user_id))}
 
     async def erase(self, tx: Tx, subject: Subject) -> Step:
@@ -68,7 +78,7 @@ class Domain:
         if self.faults:
             self.faults -= 1
             raise Fault
-        return Step.MORE if deleted == BATCH else Step.DONE
+        return Step.MORE if deleted == BATCH or self.endless else Step.DONE
 
     def declared(self) -> PersonalData:
         """As the hook returns it."""
@@ -100,9 +110,10 @@ class Loaded:
         return list(self._subscriptions)
 
 
-def privacy(db: Db, *domains: Domain, subscriptions: Sequence[Any] = ()) -> Privacy:
+def privacy(db: Db, *domains: Domain, subscriptions: Sequence[Any] = (), guards: Guards | None = None) -> Privacy:
     """The workers of one replica."""
-    return Privacy(db, Loaded(domains, subscriptions))  # type: ignore[arg-type]  # of plugins it asks no more
+    loaded: Any = Loaded(domains, subscriptions)  # of plugins it asks no more
+    return Privacy(db, loaded, guards or Guards(IsolationSettings()))
 
 
 async def fill(db: Db, user_id: UUID, **rows: int) -> None:

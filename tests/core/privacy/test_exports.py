@@ -5,10 +5,12 @@ import asyncio
 import orjson
 import pytest
 
+from core.isolation.guards import Guards
 from core.privacy.exports import KEPT, Exports
+from core.settings import IsolationSettings
 from core.store.db import Db, Tx
 from core.types import UserId, uuid7
-from tests.core.privacy.domains import TABLE, Domain, fill, privacy
+from tests.core.privacy.domains import Domain, fill, privacy
 
 exports = Exports()
 AGE = """
@@ -18,15 +20,6 @@ WHERE user_id = $1 RETURNING id
 """
 OLD = "UPDATE kernel.exports SET expires_at = now() WHERE user_id = $1 RETURNING id"
 DUE = "UPDATE kernel.exports SET next_attempt_at = now() WHERE user_id = $1 RETURNING id"
-
-
-@pytest.fixture
-async def db(kernel_db: Db) -> Db:
-    """Empty tables."""
-    async with kernel_db.connection() as connection:
-        await connection.execute(TABLE)
-        await connection.execute("TRUNCATE forget.rows, kernel.exports")
-    return kernel_db
 
 
 async def request(db: Db, user: UserId) -> object:
@@ -101,6 +94,36 @@ async def test_a_copy_that_failed_is_tried_again_and_holds_up_no_other(db: Db, m
     latest = await exports.latest(db, ill)
     assert latest is not None
     assert latest.ready_at is not None
+
+
+class Rubbish(Domain):
+    """Says what is no JSON."""
+
+    async def export(self, _: Tx, __: UserId) -> dict[str, str]:
+        """Half an object."""
+        return {"rows": "{"}
+
+
+@pytest.mark.parametrize(
+    ("gift", "aside", "kind"),
+    [
+        (Domain("gift", broken=True), False, "Fault"),
+        (Rubbish("gift"), False, "JSONDecodeError"),
+        (Domain("gift"), True, "PutAside"),
+    ],
+)
+async def test_a_copy_waits_for_all_owners_and_the_log_names_who_is_missing(
+    db: Db, caplog: pytest.LogCaptureFixture, gift: Domain, aside: bool, kind: str
+) -> None:
+    user, guards = UserId(uuid7()), Guards(IsolationSettings(), ["gift"])
+    if aside:
+        guards.quarantine("gift", "for a test")
+    await request(db, user)
+    await privacy(db, Domain("base"), gift, guards=guards).export_due()
+    latest = await exports.latest(db, user)
+    assert latest is not None
+    assert latest.ready_at is None
+    assert caplog.text.rstrip().endswith(f"failed: gift: {kind}")
 
 
 async def test_a_copy_whose_owner_was_erased_meanwhile_stays_away(db: Db) -> None:
