@@ -234,8 +234,7 @@ class Doing:
             await self._errands.done(tx, errand)
 
     async def _provider(self, name: str) -> Provider:
-        await self._providers.open_new()
-        found = self._providers.named(name)
+        found = await self._providers.ready(name)
         if found is None:
             raise Missing
         return found

@@ -43,16 +43,22 @@ class Providers:
         """All of them open, for as long as the block lasts."""
         async with AsyncExitStack() as self._stack:
             self._opened.clear()
-            await self.open_new()
+            for one in self._available():
+                await self._open(one)
             yield
 
-    async def open_new(self) -> None:
-        """Open whoever came into service since: a plugin may be enabled, or readmitted, at any time."""
+    async def ready(self, name: str) -> Provider | None:
+        """The one with this name, open: its plugin may have been enabled since the others were opened."""
+        found = self.named(name)
+        if found is not None:
+            await self._open(found)
+        return found
+
+    async def _open(self, one: Provider) -> None:
         async with self._opening:
-            for one in self._available():
-                if one not in self._opened:
-                    await self._stack.enter_async_context(one.opened())
-                    self._opened.append(one)
+            if one not in self._opened:
+                await self._stack.enter_async_context(one.opened())
+                self._opened.append(one)
 
     def _available(self) -> list[Provider]:
         return [extension.item for extension in self._extensions.of(PAYMENT_PROVIDERS)]
