@@ -76,7 +76,7 @@ class App:
         self.tasks, self.workers = (Tasks(lambda _: self.hopeless.set()) for _ in range(2))
         self.kernel = built(settings, self.tasks, self.plugins)
         self.db, self.redis = self.kernel.db, self.kernel.redis
-        self.privacy = Privacy(self.db, self.plugins)
+        self.privacy = Privacy(self.db, self.plugins, self.kernel.guards)
         self.kernel.services.add(Provided(PRIVACY, self.privacy))
         self.wiring = Wiring(self.plugins, self.kernel, self.hopeless.set)
         self.plugins.provide(self.kernel, self.wiring.kernel_of)
@@ -198,6 +198,7 @@ class App:
 
     @asynccontextmanager
     async def _events(self) -> AsyncIterator[None]:
+        await self.delivery.consumers.say()  # before anything is served: else another release drops what only we hear
         self.delivery.start()
         self.jobs.start()
         try:

@@ -27,6 +27,8 @@ MARGIN = 0.05
 cause: ContextVar[Cause] = ContextVar("cause", default=Cause())  # noqa: B039  frozen, so one default serves all
 deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 """On the clock of time.monotonic()."""
+hurried: ContextVar[bool] = ContextVar("hurried", default=False)
+"""Whether the client asked for an earlier deadline than the work's own: to be late for it says nothing of the work."""
 
 
 def remaining(cap: float) -> float:

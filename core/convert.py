@@ -5,10 +5,12 @@ input are reported at once, by field. `wire` reads bodies and events; `text` rea
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import attrs
@@ -24,6 +26,16 @@ T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 WORDS = {"true": True, "1": True, "false": False, "0": False}
+LISTS: Mapping[Any, Callable[[Any], object]] = {
+    list: list, tuple: tuple, set: set, frozenset: frozenset,
+    Sequence: tuple, MutableSequence: list, AbstractSet: frozenset,
+}  # fmt: skip
+"""What a JSON list becomes, by the field's type."""
+OBJECTS = (dict, Mapping, MutableMapping)
+
+
+class Unreadable(Exception):
+    """A class that no JSON can become, with the field that is the reason."""
 
 
 def camel(name: str) -> str:
@@ -61,6 +73,20 @@ class Wire:
         except ValueError as error:
             raise Invalid([FieldError("", str(error))]) from None
 
+    def prepare(self, cls: type) -> None:
+        """Be ready to make instances of an attrs class; raises Unreadable where that will never work."""
+        if (wrong := self._refused(cls)) is not None:
+            field = next((one.name for one in attrs.fields(cls) if self._refused(one.type) is not None), "")
+            raise Unreadable(f"{cls.__name__}.{field}: {wrong} is nothing that JSON can become")
+
+    def _refused(self, kind: Any) -> object:
+        """The part of a type that cannot be read, if there is one."""
+        try:
+            self._converter.get_structure_hook(kind)
+        except cattrs.StructureHandlerNotFoundError as error:
+            return error.type_
+        return None
+
     def accept(self, cls: type) -> None:
         """Take instances of a class as they are."""
         self._converter.register_structure_hook(cls, lambda value, _: value)
@@ -86,10 +112,12 @@ class Wire:
         ):
             converter.register_structure_hook(kind, read)
         converter.register_structure_hook_func(lambda t: t is object, lambda value, _: value)
+        factory(_is_collection, _unreadable)  # of a text, cattrs would make a queue of letters
         factory(lambda t: isinstance(t, type) and issubclass(t, Enum), lambda cls: lambda value, _: _member(value, cls))
-        factory(lambda t: _origin(t) in (list, tuple), self._sequence)
-        factory(lambda t: _origin(t) in (dict, Mapping), self._mapping)
+        factory(lambda t: _origin(t) in LISTS, self._sequence)
+        factory(lambda t: _origin(t) in OBJECTS, self._mapping)
         factory(lambda t: _origin(t) is Annotated, self._ruled)
+        factory(_is_optional, self._optional)
         factory(_is_attrs, self._object)
         converter.register_unstructure_hook_factory(
             _is_attrs, lambda cls: make_dict_unstructure_fn(cls, converter, **_names(cls))
@@ -105,10 +133,18 @@ class Wire:
 
         return read
 
+    def _optional(self, cls: Any) -> Hook:
+        """As cattrs has it, but what is inside is looked at once and at the start."""
+        (kind,) = _but_none(cls)
+        inner = self._converter.get_structure_hook(kind)
+        return lambda value, _: None if value is None else inner(value, kind)
+
     def _sequence(self, cls: Any) -> Hook:
-        item: Any = get_args(cls)[0]
-        many = list_structure_factory(cast("type", list[item]), self._converter)
-        kind: Any = get_origin(cls)
+        item, *more = get_args(cls) or (Any,)
+        if more not in ([], [...]):
+            return _unreadable(cls)
+        many = list_structure_factory(cast("type", list[item]), self._converter)  # type: ignore[valid-type]  # it is one
+        kind = LISTS[_origin(cls)]
 
         def read(value: object, _: object) -> object:
             if not isinstance(value, list):
@@ -118,12 +154,13 @@ class Wire:
         return read
 
     def _mapping(self, cls: Any) -> Hook:
-        inner = self._converter.get_structure_hook(get_args(cls)[1])
+        _, kind = get_args(cls) or (str, Any)
+        inner = self._converter.get_structure_hook(kind)
 
         def read(value: object, _: object) -> object:
             if not isinstance(value, dict):
                 raise ValueError("must be an object")  # noqa: TRY004  wrong input is one kind of error
-            return {key: inner(item, get_args(cls)[1]) for key, item in value.items()}
+            return {key: inner(item, kind) for key, item in value.items()}
 
         return read
 
@@ -150,7 +187,24 @@ class Wire:
 
 
 def _origin(cls: Any) -> Any:
-    return get_origin(cls)
+    return get_origin(cls) or cls
+
+
+def _is_collection(cls: Any) -> bool:
+    kind = _origin(cls)
+    return isinstance(kind, type) and issubclass(kind, Collection)
+
+
+def _is_optional(cls: Any) -> bool:
+    return _origin(cls) in (Union, types.UnionType) and len(_but_none(cls)) == 1
+
+
+def _but_none(cls: Any) -> list[Any]:
+    return [kind for kind in get_args(cls) if kind is not types.NoneType]
+
+
+def _unreadable(cls: Any) -> Hook:
+    raise cattrs.StructureHandlerNotFoundError(f"{cls} has no strict hook", cls)
 
 
 def _is_attrs(cls: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from core.observe import spent
-from core.tasks import SILENCE, lively
+from core.tasks import SILENCE, contained, lively
 
 if TYPE_CHECKING:
     from core.store.db import Db
@@ -102,7 +102,8 @@ class Jobs:
 
     async def _counted(self, job: Job) -> None:
         try:
-            await lively(job.run(), SILENCE)
+            with contained:
+                await lively(job.run(), SILENCE)
         except Exception:
             self.failures[job.name] += 1
             log.exception("job %s failed", job.name)

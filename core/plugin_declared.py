@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from core.convert import Unreadable, wire
 from core.events.model import Event
 from core.events.subscription import Subscription
 from core.extensions import Extends, Point
@@ -55,14 +56,33 @@ def package_of(plugin: object) -> str:
     return module.rpartition(".")[0] or module
 
 
-def mistakes(declared: Declared, schemas: Mapping[str, str]) -> list[str]:
+@attrs.define
+class Accepted:
+    """What plugins declare that were found good already: some things must be right of all of them together."""
+
+    routes: list[Route] = attrs.field(factory=list)
+    consumers: dict[str, str] = attrs.field(factory=dict)
+    """Whose each is."""
+
+    def add(self, declared: Declared) -> None:
+        """Another one is good."""
+        self.routes += _plain_routes(declared)
+        self.consumers |= {one.consumer: declared.manifest.name for one in declared.all("subscriptions")}
+
+
+def mistakes(declared: Declared, schemas: Mapping[str, str], accepted: Accepted) -> list[str]:
     """All of them. `schemas` are those of the loaded plugins, by plugin."""
     wrong = list(_kinds(declared))
     if wrong:
         return wrong  # what is not of its kind cannot be asked further
-    found = [*_ports(declared), *_routes(declared), *_events(declared), *_jobs(declared), *_checks(declared)]
-    found += [*_permissions(declared), *_metrics(declared, schemas), *_tables(declared)]
+    found = [*_ports(declared), *_routes(declared), *_described(declared, accepted), *_events(declared)]
+    found += [*_consumers(declared, accepted), *_jobs(declared), *_checks(declared)]
+    found += [*_permissions(declared), *_metrics(declared, schemas), *_personal(declared)]
     return [*found, *_migrations(declared, schemas)]
+
+
+def _plain_routes(declared: Declared) -> list[Route]:
+    return [one for one in declared.all("routes") if isinstance(one, Route)]
 
 
 KINDS: Mapping[str, tuple[type, ...]] = {
@@ -84,14 +104,14 @@ def _kinds(declared: Declared) -> Iterator[str]:
     personal = declared.answers.get("personal_data")
     if personal is not None and not isinstance(personal, PersonalData):
         yield f"its hook `personal_data` answers {type(personal).__name__}"
-    for route in declared.all("routes"):
-        if isinstance(route, Route) and not isinstance(route.policy, Policy):
+    for route in _plain_routes(declared):
+        if not isinstance(route.policy, Policy):
             yield f"{route.method} {route.path} has no policy"
 
 
 def _permissions(declared: Declared) -> Iterator[str]:
     own = f"{declared.manifest.name}."
-    routes = [one for one in declared.all("routes") if isinstance(one, Route)]
+    routes = _plain_routes(declared)
     asked = {one.policy.permission for one in routes if one.policy.permission is not None}
     named = Counter(permission.name for permission in asked)
     yield from (f"the permission {name} must begin with {own}" for name in named if not name.startswith(own))
@@ -132,32 +152,61 @@ def _routes(declared: Declared) -> Iterator[str]:
         elif isinstance(one, Route):
             try:
                 table.add(method, path, None)
-                if not declared.manifest.required:  # else it fails with the whole document, a little later
-                    document([one], title="", version="")
             except Exception as error:  # noqa: BLE001  whatever it is, this route cannot be served
                 yield f"{method} {path} cannot be served: {error}"
 
 
+def _described(declared: Declared, accepted: Accepted) -> Iterator[str]:
+    """Whether there is a document of its routes: together with those of others, since names in it are for all."""
+    own = _plain_routes(declared)
+    if declared.manifest.required or (why := _undocumented([*accepted.routes, *own])) is None:
+        return  # a required one's fails a little later, with the whole
+    alone = [(one, _undocumented([one])) for one in own]
+    if told := [f"{one.method} {one.path} cannot be served: {reason}" for one, reason in alone if reason is not None]:
+        yield from told
+    else:
+        yield f"its routes cannot be described beside each other: {why}"
+
+
+def _undocumented(routes: Sequence[Route]) -> str | None:
+    try:
+        document(routes, title="", version="")
+    except Exception as error:  # noqa: BLE001  whatever it is, these routes cannot be served
+        return " ".join([str(error), *getattr(error, "__notes__", ())])
+    return None
+
+
 def _events(declared: Declared) -> Iterator[str]:
-    own, prefixes = declared.manifest.name, events_of(declared.manifest)
+    prefixes = events_of(declared.manifest)
     types: Counter[str] = Counter()
     for cls in _event_classes(declared):
         types[cls.event_type] += 1
         if cls.event_type.partition(".")[0] not in prefixes:
             yield f"the event type {cls.event_type} must begin with {' or '.join(prefixes)}"
     yield from (f"declares the event type {name} twice" for name, times in types.items() if times > 1)
+
+
+def _consumers(declared: Declared, accepted: Accepted) -> Iterator[str]:
+    own = declared.manifest.name
     pairs = Counter((one.consumer, one.event.event_type) for one in declared.all("subscriptions"))
     yield from (f"{consumer} subscribes twice to {event}" for (consumer, event), times in pairs.items() if times > 1)
     for consumer in sorted({consumer for consumer, _ in pairs}):
         first, _, rest = consumer.partition(".")
         if first != own and not (first in declared.manifest.requires and rest.startswith(own)):
             yield f"the consumer {consumer} must begin with {own}., or a required plugin's name and {own}"
+        elif (owner := accepted.consumers.get(consumer, own)) != own:
+            yield f"the consumer {consumer} belongs to {owner}"
+    for event in dict.fromkeys(one.event for one in declared.all("subscriptions")):
+        try:
+            wire.prepare(event)
+        except Unreadable as error:
+            yield f"the event type {event.event_type} cannot be read: {error}"
 
 
 def _event_classes(declared: Declared) -> Iterator[type[Event]]:
     for one in _doors(declared):
         is_event = isinstance(one, type) and issubclass(one, Event) and hasattr(one, "event_type")
-        if is_event and one.__module__.startswith(declared.package):
+        if is_event and f"{one.__module__}.".startswith(f"{declared.package}."):
             yield one
 
 
@@ -190,12 +239,18 @@ def _metrics(declared: Declared, plugins: Iterable[str]) -> Iterator[str]:
             yield f"has two metrics named {name}"
 
 
-def _tables(declared: Declared) -> Iterator[str]:
+def _personal(declared: Declared) -> Iterator[str]:
     personal: PersonalData | None = declared.answers.get("personal_data")
+    if personal is None:
+        return
     own = f"{declared.manifest.schema}."
-    for one in personal.holdings if personal else ():
+    for one in personal.holdings:
         if not one.table.startswith(own):
             yield f"holds personal data in {one.table}, which is not its own"
+    payloads: Mapping[str, object] = personal.payloads
+    for event, keys in payloads.items():  # the kernel empties them for all: one mistake would stop it
+        if not isinstance(keys, tuple | list) or not all(isinstance(key, str) for key in keys):
+            yield f"its personal data names the keys of {event} by {keys!r}, which is no tuple of texts"
 
 
 def _migrations(declared: Declared, schemas: Mapping[str, str]) -> Iterator[str]:

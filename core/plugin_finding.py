@@ -1,13 +1,15 @@
 """Finding plugins: which names the settings ask for, which installed packages answer to them, what imports."""
 
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import cast
 
 import attrs
 
 from core.configuration import ALL
+from core.isolation.culprit import home
 from core.kernel import Manifest
 
 GROUP = "vurksha.plugins"
@@ -83,9 +85,22 @@ def search(names: Iterable[str], required: Iterable[str] = ()) -> Found:
             why = str(error) if isinstance(error, PluginError) else f"cannot be imported: {told(error)}"
             left_out[name] = why
             wrong += [f"{name}: {why}"] if name in needed else []
+    needed |= {manifest.name for manifest in map(manifest_of, classes) if manifest.required}
+    for name, why in _sharing(classes, needed):
+        left_out[name] = why
+        wrong += [f"{name}: {why}"] if name in needed else []
     if wrong:
         raise PluginError("\n".join(wrong))
-    return Found(classes, left_out)
+    return Found([cls for cls in classes if manifest_of(cls).name not in left_out], left_out)
+
+
+def _sharing(classes: Iterable[type], needed: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Who has to go because another is there already: of one folder's code nobody could say whose it is (ADR 22)."""
+    owners: dict[Path, str] = {}
+    for cls in sorted(classes, key=lambda cls: manifest_of(cls).name not in needed):  # what is required stays
+        name = manifest_of(cls).name
+        if (owner := owners.setdefault(home(cls), name)) != name:
+            yield name, f"lies in the folder of {owner}, {home(cls)}: each plugin needs one of its own"
 
 
 def _loaded(name: str, point: EntryPoint) -> type:
@@ -95,6 +110,7 @@ def _loaded(name: str, point: EntryPoint) -> type:
         raise PluginError(f"{point.value} is no class with a manifest")
     if manifest.name != name:
         raise PluginError(f"its entry point is {name!r} and its manifest says {manifest.name!r}")
+    home(cls)  # raises for code that lies nowhere
     return cls
 
 

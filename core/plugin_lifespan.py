@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from core.isolation.guards import Guards
 from core.plugin_finding import told
-from core.tasks import Tasks
+from core.tasks import Tasks, contained
 
 Context = AbstractAsyncContextManager[None]
+WORK_ENDS = 1.0
+"""Seconds for a plugin's background work to end."""
 log = logging.getLogger("core.plugins")
 
 
@@ -33,14 +35,27 @@ async def told_when_late(plugin: str, context: Context, limit: float) -> AsyncIt
 
 
 class Lifespan:
-    """An optional plugin's: begun within its limit or given up; left while the plugin is put aside, begun anew then."""
+    """An optional plugin's, with its background work, `work`.
+
+    Begun within its limit or given up; ended while the plugin is put aside, begun anew then.
+    """
 
     def __init__(
-        self, plugin: str, first: Context, renewed: Callable[[], Context], guards: Guards, limit: float
+        self,
+        plugin: str,
+        first: Context,
+        renewed: Callable[[], Context],
+        guards: Guards,
+        limit: float,
+        work: Tasks,
+        after: Sequence["Lifespan"] = (),
     ) -> None:
-        """`first` is what the hook answered at start; `renewed` asks it again. `limit` in seconds, also for leaving."""
+        """`first` is what the hook answered at start; `renewed` asks it again. `limit` in seconds, also for leaving.
+
+        `after` are those of the plugins that it requires: when all come back at once, they begin before.
+        """
         self._plugin, self._first, self._renewed = plugin, [first], renewed
-        self._guards, self._limit = guards, limit
+        self._guards, self._limit, self._work, self._after = guards, limit, work, after
         self._tasks, self._turn = Tasks(), asyncio.Lock()
         self._leave = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -66,12 +81,16 @@ class Lifespan:
     async def _follow(self) -> None:
         async with self._turn:
             if self._guards.available(self._plugin):
-                if self._task is None:
-                    await self._begin()
-            else:
+                for one in self._after:
+                    async with one._turn:  # noqa: SLF001  its like
+                        pass
+            if not self._guards.available(self._plugin):
                 await self._end()
+            elif self._task is None:
+                await self._begin()
 
     async def _begin(self) -> None:
+        self._work.renew()
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         task = asyncio.get_running_loop().create_task(self._hold(begun, self._leave), name=f"plugin {self._plugin}")
@@ -90,15 +109,19 @@ class Lifespan:
             self._guards.quarantine(self._plugin, f"its lifespan did not begin within {self._limit:g} s")
 
     async def _hold(self, begun: "asyncio.Future[None]", leave: asyncio.Event) -> None:
-        async with self._first.pop() if self._first else self._renewed():
-            if not leave.is_set():
-                begun.set_result(None)
-                await leave.wait()
+        with contained:
+            async with self._first.pop() if self._first else self._renewed():
+                if not leave.is_set():
+                    begun.set_result(None)
+                    await leave.wait()
 
     async def _end(self) -> None:
         task, self._task = self._task, None
-        if task is None:
-            return
+        if task is not None:
+            await self._let_go(task)
+        await self._work.stop(WORK_ENDS)
+
+    async def _let_go(self, task: "asyncio.Task[None]") -> None:
         self._leave.set()
         await asyncio.wait({task}, timeout=self._limit)
         if not task.done():

@@ -11,7 +11,7 @@ from core.kernel import Manifest
 from core.settings import KERNEL_SECTIONS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-KERNEL_NAMES = frozenset({*KERNEL_SECTIONS, "core", "kernel", "plugins"})
+KERNEL_NAMES = frozenset({*KERNEL_SECTIONS, "core", "kernel", "plugins", "privacy"})
 """A plugin's name is also that of its settings and the beginning of what it declares."""
 KERNEL_SCHEMAS = frozenset({"kernel", "public", "information_schema"})
 ADMIN = "admin"

@@ -7,8 +7,8 @@ What required plugins declare is taken as it is: nothing is put around it.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import wraps
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial, wraps
 from typing import Any
 
 import attrs
@@ -19,21 +19,23 @@ from core.events.subscription import Subscription
 from core.http.compile import Endpoint, Incoming, Pieces
 from core.http.entry import Served
 from core.http.envelope import request_id_of
-from core.http.health import HealthCheck
+from core.http.health import PROBE_EVERY, HealthCheck
 from core.http.routing import Call, Files, Handler, Reply, Route
 from core.http.static import files
 from core.http.table import Table, Values
 from core.isolation.feed import Feed
 from core.isolation.guards import Guards, Overran, PutAside
+from core.isolation.runs import Runs
 from core.isolation.watches import Watches
 from core.jobs import Job
 from core.kernel import Kernel, Manifest
 from core.observe.progress import Progress
 from core.permissions import Granted
-from core.plugin_lifespan import Lifespan, told_when_late
+from core.plugin_lifespan import WORK_ENDS, Lifespan, told_when_late
 from core.plugin_rules import ADMIN
 from core.plugins import NOBODY, Plugins, manifest_of
-from core.tasks import SILENCE, Tasks, lively
+from core.store.db import Db
+from core.tasks import SILENCE, Tasks, contained, lively
 
 
 class Aside:
@@ -66,6 +68,9 @@ class Wiring:
         self._plugins, self._kernel, self._guards, self._hopeless = plugins, kernel, kernel.guards, hopeless
         self.tasks: dict[str, Tasks] = {}
         """The background work of each plugin."""
+        self._views: dict[str, Db] = {}
+        self._runs = Runs(kernel.guards)
+        kernel.guards.requires = {manifest.name: manifest.requires for manifest in plugins.manifests}
         loaded = {manifest_of(plugin).name: plugin for plugin in plugins.all}
         self.watches = Watches(loaded, kernel.db, kernel.guards)
         self._prefix, self._absent = "", NOBODY
@@ -74,8 +79,10 @@ class Wiring:
     def kernel_of(self, manifest: Manifest) -> Kernel:
         """What one plugin sees: tasks of its own, and of the database's connections a few, if it is optional."""
         tasks = self.tasks[manifest.name] = Tasks(lambda what: self._given_up(manifest, what), owner=manifest.name)
-        db = self._kernel.db if manifest.required else self.watches.view(manifest.name)
-        return attrs.evolve(self._kernel, tasks=tasks, db=db)
+        if manifest.required:
+            return attrs.evolve(self._kernel, tasks=tasks)
+        view = self._views[manifest.name] = self.watches.view(manifest.name)
+        return attrs.evolve(self._kernel, tasks=tasks, db=view)
 
     def _given_up(self, manifest: Manifest, what: str) -> None:
         if manifest.required:
@@ -95,15 +102,12 @@ class Wiring:
 
     def served(self, prefix: str, pieces: Pieces) -> tuple[Table[Served], list[Route]]:
         """The table of all routes and files, and the routes as they were declared. An optional plugin may drop out."""
-        compiled: dict[str, list[tuple[str, str, Served]]] = {}
-        for manifest, declared in list(self._plugins.ask("routes")):
-            with self._plugins.surviving(manifest, "its routes"):
-                compiled[manifest.name] = list(self._compiled(manifest, declared, prefix, pieces))
-        self._prefix, self._absent = prefix, self._plugins.absent_paths()
         table: Table[Served] = Table()
-        for manifest, _ in self._plugins.ask("routes"):
-            for method, path, served in compiled[manifest.name]:
-                table.add(method, path, served)
+        for manifest, declared in self._plugins.ask("routes"):
+            with self._plugins.surviving(manifest, "its routes"):
+                for method, path, served in list(self._compiled(manifest, declared, prefix, pieces)):
+                    table.add(method, path, served)
+        self._prefix, self._absent = prefix, self._plugins.absent_paths()
         routes = [one for one in self._plugins.declared("routes") if isinstance(one, Route)]
         self._granted.check(routes, (manifest.name for manifest in self._plugins.manifests))
         return table, [self._granted.applied(one) for one in routes]
@@ -111,6 +115,8 @@ class Wiring:
     def _compiled(
         self, manifest: Manifest, declared: Iterable[Route | Files], prefix: str, pieces: Pieces
     ) -> Iterator[tuple[str, str, Served]]:
+        if not manifest.required:  # transactions that the kernel opens for its routes count as its own
+            pieces = attrs.evolve(pieces, db=self._views[manifest.name])
         for one in declared:
             if isinstance(one, Files):
                 name = f"GET {one.prefix}/*"
@@ -120,20 +126,24 @@ class Wiring:
                 name, route = f"{one.method} {prefix}{one.path}", self._granted.applied(one)
                 if not manifest.required:
                     route = attrs.evolve(route, handler=self._watched(one, name, manifest.name))
-                endpoint = Endpoint(route, pieces, name, manifest.name)
+                endpoint = Endpoint(route, pieces, name, manifest.name, None if manifest.required else self._guards)
                 yield one.method, prefix + one.path, self._aside(manifest, endpoint, name, pieces)
 
     def _aside(self, manifest: Manifest, served: Served, name: str, pieces: Pieces) -> Served:
         return served if manifest.required else Aside(served, manifest.name, name, self._guards, pieces)
 
     def _watched(self, route: Route, what: str, plugin: str) -> Handler:
-        """The handler; how each of its calls ends is counted. Its time-out is the request's."""
+        """The handler; each of its failures is counted. Its time-out is the request's.
+
+        That a call went well is the endpoint's to say, once the answer is encoded.
+        """
         handler, guards = route.handler, self._guards
 
         @wraps(handler)
         async def handle(call: Call[Any, Any]) -> object:
             try:
-                reply = await handler(call)
+                with contained:
+                    reply = await handler(call)
             except asyncio.CancelledError:
                 if time.monotonic() >= context.deadline.get():
                     guards.failed(plugin, what, Overran("took longer than its deadline"))
@@ -141,10 +151,17 @@ class Wiring:
             except Exception as error:
                 guards.failed(plugin, what, error)
                 raise
-            guards.succeeded(plugin)
             if isinstance(reply, Reply) and (valid := reply.valid) is not None:  # kept answers go as the plugin goes
-                return attrs.evolve(reply, valid=lambda: guards.available(plugin) and valid())
+                return attrs.evolve(reply, valid=partial(holds, valid))
             return reply
+
+        def holds(valid: Callable[[], bool]) -> bool:
+            try:
+                with contained:
+                    return guards.available(plugin) and valid()
+            except Exception as error:  # noqa: BLE001  then the handler is asked
+                guards.failed(plugin, f"`valid` of {what}", error)
+                return False
 
         return handle
 
@@ -163,7 +180,7 @@ class Wiring:
         return [attrs.evolve(one, plugin=manifest.name) for manifest, listed in asked for one in listed]
 
     def jobs(self) -> list[Job]:
-        """Those of an optional plugin stop while it is put aside."""
+        """Those of an optional plugin stop while it is put aside, also in the middle of a run."""
         asked = self._plugins.ask("jobs")
         named = [(manifest, attrs.evolve(one, plugin=manifest.name)) for manifest, jobs in asked for one in jobs]
         return [one if manifest.required else self._job(manifest.name, one) for manifest, one in named]
@@ -176,12 +193,13 @@ class Wiring:
 
         async def run() -> None:
             if guards.available(plugin):
-                await guards.call(plugin, f"job {job.name}", once)
+                async with self._runs.of(plugin):
+                    await guards.call(plugin, f"job {job.name}", once)
 
         return attrs.evolve(job, run=run)
 
     def health_checks(self) -> list[HealthCheck]:
-        """Of who is put aside nothing is asked: it is down."""
+        """Of who is put aside nothing is asked: it is down. Those of an optional plugin begin with its name."""
         asked = self._plugins.ask("health_checks")
         checks = [(manifest, one) for manifest, listed in asked for one in listed]
         return [one if manifest.required else self._check(manifest.name, one) for manifest, one in checks]
@@ -192,41 +210,35 @@ class Wiring:
                 raise PutAside(plugin)
             await check.check()
 
-        return attrs.evolve(check, check=ask)
+        name, own = check.name, f"{plugin}."
+        name = name if name.startswith(own) else own + name  # nobody else's, whatever it says
+        return attrs.evolve(check, name=name, check=ask, limit=min(check.limit, PROBE_EVERY))
 
     # -- lifespans
 
     def lifespans(self) -> Iterator[tuple[str, AbstractAsyncContextManager[None]]]:
         """By plugin, in dependency order; left in reverse, each with its background work."""
-        contexts = dict(self._named_lifespans())
+        declared = {manifest.name: context for manifest, context in self._plugins.ask("lifespan")}
+        limit, optional = self._kernel.settings.isolation.start, dict[str, Lifespan]()
         for manifest in self._plugins.manifests:
-            yield manifest.name, self._serving(manifest, contexts.get(manifest.name))
-
-    def _named_lifespans(self) -> Iterator[tuple[str, AbstractAsyncContextManager[None]]]:
-        limit = self._kernel.settings.isolation.start
-        for manifest, declared in self._plugins.ask("lifespan"):
-            name = manifest.name
+            name, context = manifest.name, declared.get(manifest.name, nullcontext())
             if manifest.required:
-                yield name, told_when_late(name, declared, limit)
-            else:
-                yield name, Lifespan(name, declared, self._renewed(name), self._guards, limit).opened()
+                yield name, self._serving(name, told_when_late(name, context, limit))
+                continue
+            after = [optional[one] for one in manifest.requires if one in optional]
+            again = partial(self._lifespan, name)
+            optional[name] = Lifespan(name, context, again, self._guards, limit, self.tasks[name], after)
+            yield name, optional[name].opened()
 
-    def _renewed(self, name: str) -> Callable[[], AbstractAsyncContextManager[None]]:
-        def ask() -> AbstractAsyncContextManager[None]:
-            answer: AbstractAsyncContextManager[None] = self._plugins.anew(name, "lifespan")[0]
-            return answer
-
-        return ask
+    def _lifespan(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Asked for anew."""
+        answers: list[AbstractAsyncContextManager[None]] = self._plugins.anew(name, "lifespan")
+        return answers[0] if answers else nullcontext()
 
     @asynccontextmanager
-    async def _serving(
-        self, manifest: Manifest, lifespan: AbstractAsyncContextManager[None] | None
-    ) -> AsyncIterator[None]:
+    async def _serving(self, name: str, lifespan: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
         try:
-            if lifespan is None:
+            async with lifespan:
                 yield
-            else:
-                async with lifespan:
-                    yield
         finally:
-            await self.tasks[manifest.name].stop(1.0)
+            await self.tasks[name].stop(WORK_ENDS)

@@ -15,7 +15,7 @@ import pluggy
 
 from core import hookspecs
 from core.kernel import Kernel, Manifest
-from core.plugin_declared import Declared, mistakes, package_of
+from core.plugin_declared import Accepted, Declared, mistakes, package_of
 from core.plugin_finding import GROUP, PluginError, find, manifest_of, told
 from core.plugin_rules import Mistake, of_manifests, paths_of
 from core.settings import BadSettings
@@ -180,11 +180,15 @@ class Plugins:
 
     def _judge(self, provided: Mapping[str, Sequence[Any]]) -> None:
         schemas = {manifest.name: manifest.schema for manifest in self.manifests}
-        wrong: list[Mistake] = []
-        for plugin in list(self.all):
+        wrong, accepted = list[Mistake](), Accepted()
+        for plugin in sorted(self.all, key=lambda one: not manifest_of(one).required):  # what these claim is theirs
             manifest = manifest_of(plugin)
             with self.surviving(manifest, "what it declares"):
-                wrong += [Mistake(manifest.name, text) for text in mistakes(self._declared(plugin, provided), schemas)]
+                declared = self._declared(plugin, provided)
+                if found := mistakes(declared, schemas, accepted):
+                    wrong += [Mistake(manifest.name, text) for text in found]
+                else:
+                    accepted.add(declared)
         required = [manifest.name for manifest in self.manifests if manifest.required]
         for name, why in _sentenced(wrong, required).items():
             if name not in self.left_out:

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from core.observe import spent
 
@@ -32,6 +32,27 @@ class Stray(Exception):
     """A cancellation that nobody asked of this task: a library gave up what it waited for."""
 
 
+class Exited(Exception):
+    """Some work tried to end the process: `sys.exit()`, argparse, a click command."""
+
+
+class _Contained:
+    """Turns what would end the process into Exited. A class, because it stands around every call of a plugin."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and not isinstance(error, PASSED_ON):
+            raise Exited(f"{type(error).__name__} {error}".rstrip()).with_traceback(error.__traceback__) from error
+
+
+PASSED_ON = (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+contained = _Contained()
+
+
 @contextmanager
 def no_stray() -> Iterator[None]:
     """Turn a stray cancellation into Stray. Else it would end the task without a word, as if it had been stopped."""
@@ -43,31 +64,44 @@ def no_stray() -> Iterator[None]:
         raise Stray("what it waited for was given up") from error
 
 
-class _Moves:
-    """The steps of some work, passed on one by one. `last` is when it was resumed last, in the loop's time."""
+class Moves:
+    """The steps of some work, passed on one by one. `last` is when it was resumed last, in the loop's time.
+
+    No generator, because whoever asks what a task awaits sees through an object to its `work`.
+    """
 
     def __init__(self, work: Awaitable[None]) -> None:
-        self._steps, self._loop = work.__await__(), asyncio.get_running_loop()
+        self.work, self._steps, self._loop = work, work.__await__(), asyncio.get_running_loop()
         self.last = self._loop.time()
 
-    def __await__(self) -> Generator[Any, Any, None]:
-        step: Callable[[], Any] = partial(self._steps.send, None)
-        while True:
-            self.last = self._loop.time()
-            try:
-                waits_for = step()
-            except StopIteration:
-                return
-            try:
-                step = partial(self._steps.send, (yield waits_for))
-            except BaseException as error:  # noqa: BLE001  passed on, as `yield from` would
-                step = partial(self._steps.throw, error)
+    def __await__(self) -> Self:
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        self.last = self._loop.time()
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with this."""
+        self.last = self._loop.time()
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        """End."""
+        self._steps.close()
 
 
 class _Guard:
     """Cancels the current task whenever what it does has not moved for `silence` seconds."""
 
-    def __init__(self, moves: _Moves, task: "asyncio.Task[Any]", silence: float) -> None:
+    def __init__(self, moves: Moves, task: "asyncio.Task[Any]", silence: float) -> None:
         self._moves, self._task, self._silence, self._loop = moves, task, silence, asyncio.get_running_loop()
         self._cancels = 0
         self._timer = self._in(silence)
@@ -100,7 +134,7 @@ async def lively(work: Awaitable[None], silence: float) -> None:
 
     Moving is being resumed at all: a loop that wakes each second moves, one that hangs in an await does not.
     """
-    moves = _Moves(work)
+    moves = Moves(work)
     guard = _Guard(moves, cast("asyncio.Task[Any]", asyncio.current_task()), silence)
     try:
         with no_stray():
@@ -133,9 +167,9 @@ class Tasks:
         if self._stopping:
             work.close()
             raise RuntimeError(f"{name}: the tasks are being stopped")
-        task = asyncio.get_running_loop().create_task(work, name=name, context=self._context(name))
+        task = asyncio.get_running_loop().create_task(_once(work), name=name, context=self._context(name))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, work))
 
     def _context(self, name: str) -> Context:
         context, because = copy_context(), spent.current.get()
@@ -155,7 +189,7 @@ class Tasks:
         restarts: deque[float] = deque()
         while True:
             try:
-                with no_stray():
+                with no_stray(), contained:
                     await loop()
                 log.error("%s returned, but should run for ever", name)
             except Silent as silent:
@@ -172,7 +206,8 @@ class Tasks:
             pause = min(LONGEST_PAUSE, self._first_pause * 2 ** (len(restarts) - 1))
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
 
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
+    def _ended(self, work: Coroutine[Any, Any, None], task: "asyncio.Task[Any]") -> None:
+        work.close()  # it was never begun if the task was cancelled at once
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed", task.get_name(), exc_info=error)
@@ -193,3 +228,12 @@ class Tasks:
         if names:
             log.error("not ended within %.1f s: %s", budget, ", ".join(names))
         return names
+
+    def renew(self) -> None:
+        """Run what comes from now on, after a stop."""
+        self._stopping = False
+
+
+async def _once(work: Coroutine[Any, Any, None]) -> None:
+    with contained:
+        await work

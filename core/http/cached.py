@@ -5,6 +5,7 @@ serves all routes, because the connection asks it before anything else.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -20,6 +21,7 @@ OBJECTS = 1_000
 """Bytes that an answer takes beside its text."""
 IF_NONE_MATCH = istr("If-None-Match")
 TAIL = b"," + META + b"%b}"
+log = logging.getLogger("core.http")
 
 
 @attrs.frozen
@@ -61,7 +63,7 @@ class Memory:
     def find(self, target: str) -> Kept | None:
         """The answer to a target, if it is known and still valid."""
         kept = self._kept.get(target)
-        if kept is None or kept.valid():
+        if kept is None or _stands(kept):
             return kept
         self._forget(target)
         return None
@@ -80,6 +82,14 @@ class Memory:
         kept = self._kept.pop(target, None)
         if kept is not None:
             self._bytes -= _weight(target, kept)
+
+
+def _stands(kept: Kept) -> bool:
+    try:
+        return kept.valid()
+    except Exception:  # the handler is asked anew; the connection, which asks before any route, must not end by this
+        log.exception("%s: whether its kept answer may be sent is not known", kept.tally.route)
+        return False
 
 
 def _weight(target: str, kept: Kept) -> int:

@@ -14,16 +14,17 @@ import attrs
 
 from core import context
 from core.auth import Principal, SessionGate, TokenIssuer
-from core.convert import text, wire
+from core.convert import Unreadable, text, wire
 from core.errors import FORBIDDEN, INTERNAL, SESSION_EXPIRED, TIMEOUT, UNAVAILABLE, UNSUPPORTED_MEDIA, Problem
 from core.http.body import decode, parse_query
 from core.http.cached import CachedAnswers, Memory
 from core.http.deadlines import Deadlines
 from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, pagination_json, request_id_of
-from core.http.idempotency import admit, as_reply, encoded, in_transaction, keyed, operation_of, settled
+from core.http.idempotency import Unencodable, admit, as_reply, encoded, in_transaction, keyed, operation_of, settled
 from core.http.limits import Buckets, Limited
 from core.http.routing import Call, Repeat, Reply, Route, Sent
 from core.http.table import Values
+from core.isolation.guards import Guards
 from core.observe import tracing
 from core.observe.logging import RequestLog
 from core.observe.meter import KERNEL, Meter
@@ -74,27 +75,45 @@ class Pieces:
 class Endpoint:
     """A compiled route."""
 
-    def __init__(self, route: Route, pieces: Pieces, name: str, plugin: str = KERNEL) -> None:
-        self.route, self.name, self.plugin, self._pieces = route, name, plugin, pieces
+    def __init__(
+        self, route: Route, pieces: Pieces, name: str, plugin: str = KERNEL, guards: Guards | None = None
+    ) -> None:
+        """`guards` hear of each answer of an optional plugin that was sent, or could not be."""
+        self.route, self.name, self.plugin, self._pieces, self._guards = route, name, plugin, pieces, guards
         self.tally = pieces.meter.route(plugin, name)
         self._public = route.policy.roles is None
         if route.cache and (not self._public or route.method != "GET"):
             raise ValueError(f"{name}: only public reads are kept, because what is kept is answered unasked")
         if route.raw and (not self._public or route.body or route.repeat is Repeat.SAFE):
             raise ValueError(f"{name}: raw bytes are for public writes without a body class")
+        self._operates = route.repeat in (Repeat.KEYED, Repeat.COMMAND)
+        if self._public and (self._operates or route.policy.live):
+            raise ValueError(f"{name}: a key is somebody's, and so is a session: a public route has neither")
+        if route.repeat is Repeat.COMMAND and route.policy.permission and route.policy.permission.fresh:
+            raise ValueError(f"{name}: its SQL function asks for the session, and not for a fresh sign-in")
+        self._prepare()
         self._addresses = Buckets(route.raw.rate, name="webhook") if route.raw else pieces.addresses
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
         self._answers = CachedAnswers(route.cache, pieces.memory, self.tally) if route.cache else None
-        self._operates = route.repeat in (Repeat.KEYED, Repeat.COMMAND)
         self._work = self._compose()
+
+    def _prepare(self) -> None:
+        """Have the converters ready; raises ValueError for a field that they cannot read."""
+        try:
+            if self.route.query is not None:
+                text.prepare(self.route.query)
+            if self.route.body is not None:
+                wire.prepare(self.route.body)
+        except Unreadable as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
     def _compose(self) -> Callable[[Call[Any, Any]], Awaitable[object]]:
         route, db, gate = self.route, self._pieces.db, self._pieces.gate
         if route.repeat is Repeat.KEYED:
-            return settled(db, keyed(route, db, gate))
+            return settled(db, keyed(route, db, gate), self._pieces.deadlines)
         if route.repeat is Repeat.COMMAND:  # its SQL function checks the session, in its own transaction
-            return settled(db, route.handler)
+            return settled(db, route.handler, self._pieces.deadlines)
         if not route.policy.live:
             return route.handler
         if route.repeat is Repeat.NATURAL:
@@ -120,12 +139,20 @@ class Endpoint:
             progress.refused(problem)
             status, extra = problem.code.status, problem.headers if isinstance(problem, Limited) else b""
             answer = pieces.clockwork.refuse(rid, problem, incoming.headers, extra=extra)
-        except Exception as error:  # noqa: BLE001  the last net: the client gets an id, the log gets the rest
-            progress.failed(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the last net: the client gets an id, the log the rest
+            progress.failed(self._counted(error))
             status, answer = INTERNAL.status, pieces.clockwork.refuse(rid, Problem(INTERNAL), incoming.headers)
         trace = tracing.trace_id() if tracing.armed is not None else ""
         pieces.log.request(self.tally, status, began, request_id, progress, trace)
         return answer
+
+    def _counted(self, error: BaseException) -> BaseException:
+        """What went wrong; counted here where nobody else does it: the handler was done, its answer was not sent."""
+        if not isinstance(error, Unencodable) or error.__cause__ is None:
+            return error
+        if self._guards is not None:
+            self._guards.failed(self.plugin, self.name, error.__cause__)
+        return error.__cause__
 
     async def _answer(
         self, incoming: Incoming, values: Values, request_id: str, progress: Progress
@@ -146,13 +173,20 @@ class Endpoint:
             raise Problem(UNAVAILABLE)
         began = time.monotonic()
         context.deadline.set(began + seconds)
+        context.hurried.set(seconds < self._deadline)
         rank.set(self.route.rank)
         try:
             work = self._work_on(incoming, raw, values, request_id, principal)
             reply = await self._in_time(work, began + seconds)
         finally:
             shedder.leave(time.monotonic() - began)
-        return self._encode(incoming, reply, rid)
+        try:
+            answer = self._encode(incoming, reply, rid)
+        except Exception as error:
+            raise Unencodable from error
+        if self._guards is not None:
+            self._guards.succeeded(self.plugin)
+        return answer
 
     async def _in_time(self, work: Awaitable[Reply], until: float) -> Reply:
         """Its result, or Problem(TIMEOUT)."""

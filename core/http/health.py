@@ -12,6 +12,7 @@ import orjson
 from core.http.compile import Incoming
 from core.http.envelope import JSON, NO_STORE, Clockwork, correlation_of, request_id_of
 from core.http.table import Values
+from core.tasks import contained
 
 log = logging.getLogger("core.health")
 
@@ -72,8 +73,9 @@ class Health:
     async def _probe(self, check: HealthCheck) -> None:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(check.limit):
-                await check.check()
+            with contained:
+                async with asyncio.timeout(check.limit):
+                    await check.check()
             up = True
         except Exception:  # noqa: BLE001  whatever it is, the dependency is not well
             up = False

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -9,15 +10,19 @@ from typing import Any
 import attrs
 import orjson
 
+from core import context
 from core.auth import FRESH, SessionGate
 from core.convert import wire
 from core.errors import FORBIDDEN, STEP_UP, UNAVAILABLE, FieldError, Invalid, Problem
+from core.http.deadlines import Deadlines
 from core.http.routing import Call, Encoded, Operation, Reply, Route
 from core.store.db import Db, NotReached, RolledBack, Row, Tx
 from core.types import uuid7
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
 HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
+LOOK_UP = 1.0
+"""Seconds to find out what became of a COMMIT, also past the deadline: without it a retry might do the work twice."""
 
 # Primary key operations_pkey.
 BEGIN = "SELECT status, body FROM kernel.begin_operation($1, $2, $3, $4)"
@@ -27,12 +32,17 @@ FINISH = "SELECT kernel.finish_operation($1, $2, $3, $4, $5)"
 AnyCall = Call[Any, Any]
 
 
+class Unencodable(Exception):
+    """The handler is done, and what it answered cannot be written: the cause says why."""
+
+
 def operation_of(route: Route, call: AnyCall, headers: Mapping[str, str], sent: object) -> Operation:
     """Who, which route, which key, and what was asked; raises Invalid for a key of bad form."""
     key = next((headers[name] for name in HEADERS if name in headers), None)
     if key is not None and not KEY(key):
         raise Invalid([FieldError(HEADERS[0], "must have 1 to 255 visible ASCII characters")])
-    canonical = orjson.dumps([call.path, sent], option=orjson.OPT_SORT_KEYS, default=str)
+    asked = [call.path, sent] if route.query is None else [call.path, sent, wire.plain(call.query)]
+    canonical = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS, default=str)
     return Operation(
         user_id=call.principal.user_id,
         route=f"{route.method} {route.path}",
@@ -79,7 +89,10 @@ def keyed(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaita
                 return Reply(data=Encoded(stored["body"].encode()), status=stored["status"], replayed=True)
             call.open(tx)
             reply = as_reply(await route.handler(call))
-            data = encoded(reply.data)
+            try:
+                data = encoded(reply.data)
+            except Exception as error:
+                raise Unencodable from error
             await tx.fetchval(FINISH, *identity, reply.status or route.status, data.decode())
             return attrs.evolve(reply, data=Encoded(data))
 
@@ -88,7 +101,9 @@ def keyed(route: Route, db: Db, gate: SessionGate) -> Callable[[AnyCall], Awaita
     return work
 
 
-def settled(db: Db, work: Callable[[AnyCall], Awaitable[object]]) -> Callable[[AnyCall], Awaitable[object]]:
+def settled(
+    db: Db, work: Callable[[AnyCall], Awaitable[object]], deadlines: Deadlines
+) -> Callable[[AnyCall], Awaitable[object]]:
     """When the connection broke, the commit may have happened: look the operation up before saying that it failed."""
 
     async def safe(call: AnyCall) -> object:
@@ -99,6 +114,9 @@ def settled(db: Db, work: Callable[[AnyCall], Awaitable[object]]) -> Callable[[A
         except Problem as problem:
             if problem.code is not UNAVAILABLE:
                 raise
+            until = max(context.deadline.get(), time.monotonic() + LOOK_UP)
+            context.deadline.set(until)
+            deadlines.extend(until)
             stored = await _outcome(db, call.operation)
             if stored is None:
                 raise
@@ -107,18 +125,20 @@ def settled(db: Db, work: Callable[[AnyCall], Awaitable[object]]) -> Callable[[A
     return safe
 
 
-class _NotDone(Exception):
-    """The operation is free: it was never committed, and never will be."""
+class _Known(Exception):
+    """Ends the look-up's transaction without a COMMIT: that might be in doubt too."""
 
 
 async def _outcome(db: Db, o: Operation) -> Row | None:
-    """The stored answer, or None. Claiming the operation waits for a commit that may still be under way."""
+    """The stored answer, or None: it was never committed, and never will be.
+
+    Claiming the operation waits for a commit that may still be under way.
+    """
     stored: Row | None = None
-    with suppress(_NotDone):
+    with suppress(_Known):
         async with db.transaction() as tx:
             stored = await tx.fetchrow(BEGIN, o.user_id, o.route, o.key, o.fingerprint)
-            if stored is None:
-                raise _NotDone  # which gives the claim back
+            raise _Known  # which gives the claim back
     return stored
 
 

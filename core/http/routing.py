@@ -87,7 +87,7 @@ class Operation:
     given: bool
     """Whether the client sent the key."""
     fingerprint: bytes
-    """SHA-256 of the canonical input: path values and decoded body, keys sorted."""
+    """SHA-256 of the canonical input: path values, decoded body, the query where the route has one; keys sorted."""
 
 
 @attrs.frozen

@@ -93,3 +93,5 @@ def _awaited(coro: Any) -> Iterator[tuple[CodeType, int]]:
         frame = coro.cr_frame
         yield code, frame.f_lineno if frame is not None else code.co_firstlineno
         coro = coro.cr_await
+        if isinstance(coro, tasks.Moves):
+            coro = coro.work

@@ -24,7 +24,7 @@ class Feed:
         self._pending: dict[str, PluginState] = {}
         self._wake = asyncio.Event()
         guards.on_quarantine = self._queue
-        for state in guards.aside.values():  # found out before there was a database
+        for state in guards.own.values():  # found out before there was a database
             self._queue(state)
 
     def _queue(self, state: PluginState) -> None:
@@ -48,11 +48,20 @@ class Feed:
         """Write what is new and follow what is there. Without the database this replica keeps to what it knows."""
         try:
             for state in list(self._pending.values()):
-                async with self._db.transaction() as tx:
-                    await states.quarantine(tx, state.plugin, state.reason, state.by)
-                del self._pending[state.plugin]
+                await self._write(state)
             known: Mapping[str, PluginState] = await states.listed(self._db)
         except Problem:
             log.warning("what holds of plugins could not be read or written: the database is away")
             return
         self._guards.follow({**self._pending, **known})
+
+    async def _write(self, state: PluginState) -> None:
+        try:
+            async with self._db.transaction() as tx:
+                await states.quarantine(tx, state.plugin, state.reason, state.by)
+        except Problem:
+            raise
+        except Exception:  # it holds here, and the others are written all the same
+            log.exception("the quarantine of %s cannot be written", state.plugin)
+        else:
+            del self._pending[state.plugin]

@@ -16,11 +16,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TypeVar, TypeVarTuple
 
+from core import context
 from core.errors import TIMEOUT, UNAVAILABLE, Problem
 from core.isolation.budget import Budget
-from core.isolation.model import KERNEL, QUARANTINED, PluginState
+from core.isolation.model import KERNEL, QUARANTINED, PluginState, cascaded
 from core.settings import IsolationSettings
 from core.store.faults import FAILURES, ROLLED_BACK
+from core.tasks import contained
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -59,8 +61,11 @@ class Guards:
         """
         self.settings, self._excused, self._overloaded, self._clock = settings, excused, overloaded, clock
         self._budgets: dict[str, Budget] = {}
+        self._own: dict[str, PluginState] = {}
         self._aside: dict[str, PluginState] = {}
         self._lost: set[str] = set()
+        self.requires: Mapping[str, Iterable[str]] = {}
+        """What each plugin cannot do without, in dependency order: it is put aside and comes back with that."""
         self.on_quarantine: Callable[[PluginState], None] = lambda _: None
         """Told once of each plugin that this replica puts aside, to write it down for the others."""
         self.failures: Counter[tuple[str, str]] = Counter()
@@ -93,6 +98,11 @@ class Guards:
         """Who is not available, and why."""
         return self._aside
 
+    @property
+    def own(self) -> Mapping[str, PluginState]:
+        """The same without those that only went with another."""
+        return self._own
+
     def failed(self, plugin: str, what: str, error: BaseException) -> None:
         """A call went wrong. Refusals for the client's sake count as answers, outages as nothing."""
         if isinstance(error, Problem) and error.code.status < SERVER_ERROR:
@@ -115,7 +125,7 @@ class Guards:
         if isinstance(error, OUTAGE) or (isinstance(error, Problem) and error.code is UNAVAILABLE):
             return True
         late = isinstance(error, TimeoutError) or (isinstance(error, Problem) and error.code is TIMEOUT)
-        return self._excused() or (late and self._overloaded())
+        return self._excused() or (late and (self._overloaded() or context.hurried.get()))
 
     async def call(
         self,
@@ -129,7 +139,8 @@ class Guards:
         if plugin in self._aside:
             raise PutAside(plugin)
         try:
-            result = await (fn(*args) if timeout is None else _bounded(timeout, fn(*args)))
+            with contained:
+                result = await (fn(*args) if timeout is None else _bounded(timeout, fn(*args)))
         except Exception as error:
             self.failed(plugin, what, error)
             raise
@@ -145,7 +156,8 @@ class Guards:
             raise PutAside(plugin)
         began = self._clock()
         try:
-            result = fn(*args)
+            with contained:
+                result = fn(*args)
         except Exception as error:
             self.failed(plugin, what, error)
             raise
@@ -156,40 +168,45 @@ class Guards:
         return result
 
     def quarantine(self, plugin: str, reason: str, by: str = KERNEL) -> None:
-        """Put a plugin aside, here at once and on every replica; a required one is only named in the log."""
+        """Put a plugin aside with those that require it, here at once and on every replica.
+
+        A required one is only named in the log.
+        """
         if plugin not in self._budgets:
             log.error("plugin %s is required, and not quarantined for: %s", plugin, reason)
         elif plugin not in self._aside:
-            state = PluginState(plugin=plugin, state=QUARANTINED, reason=reason, by=by)
-            self._change(plugin, state)
-            self.on_quarantine(state)
+            self._put_aside(PluginState(plugin=plugin, state=QUARANTINED, reason=reason, by=by))
 
     def lost(self, plugin: str, reason: str) -> None:
         """Put aside what could not be loaded: everywhere, and here until the process ends, whatever holds by then."""
         self.add(plugin)
         self._lost.add(plugin)
-        self.quarantine(plugin, reason)
+        if plugin not in self._own:
+            self._put_aside(PluginState(plugin=plugin, state=QUARANTINED, reason=reason, by=KERNEL))
 
     def follow(self, states: Mapping[str, PluginState]) -> None:
         """Take over what holds on every replica."""
-        for plugin in self._aside.keys() - states.keys() - self._lost:
-            self._change(plugin, None)
-        for plugin, state in states.items():
-            if plugin in self._budgets and plugin not in self._aside:
-                self._change(plugin, state)
-            elif plugin in self._aside:
-                self._aside[plugin] = state
+        here = {plugin: state for plugin, state in states.items() if plugin in self._budgets}
+        self._own = {plugin: self._own[plugin] for plugin in self._lost} | here
+        self._settle()
 
-    def _change(self, plugin: str, state: PluginState | None) -> None:
-        if state is None:
-            del self._aside[plugin]
-            self._budgets[plugin].renew()
-            log.warning("plugin %s is available again", plugin)
-        else:
-            self._aside[plugin] = state
-            log.error("ALARM: plugin %s is %s: %s", plugin, state.state, state.reason)
-        for told in self.on_change:
-            told(plugin)
+    def _put_aside(self, state: PluginState) -> None:
+        self._own[state.plugin] = state
+        self._settle()
+        self.on_quarantine(state)
+
+    def _settle(self) -> None:
+        """Find out who is away now, and tell of each for whom that is news, in dependency order."""
+        before, self._aside = self._aside, cascaded(self._own, self.requires)
+        changed = before.keys() ^ self._aside.keys()
+        for plugin in [*(one for one in self.requires if one in changed), *(changed - self.requires.keys())]:
+            if (state := self._aside.get(plugin)) is None:
+                self._budgets[plugin].renew()
+                log.warning("plugin %s is available again", plugin)
+            else:
+                log.error("ALARM: plugin %s is %s: %s", plugin, state.state, state.reason)
+            for told in self.on_change:
+                told(plugin)
 
 
 async def _bounded(seconds: float, work: Awaitable[T]) -> T:

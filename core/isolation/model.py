@@ -1,5 +1,6 @@
 """What is written down of a plugin that is put aside."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import attrs
@@ -19,3 +20,17 @@ class PluginState:
     by: str
     since: datetime | None = None
     """By the database's clock; None until it is written."""
+
+
+def cascaded(states: Mapping[str, PluginState], requires: Mapping[str, Iterable[str]]) -> dict[str, PluginState]:
+    """These, and with each those that require it. Never written down: who went with another comes back with it.
+
+    `requires` says of each plugin what it cannot do without, in dependency order.
+    """
+    aside = dict(states)
+    for plugin, needed in requires.items():
+        cause = next((aside[name] for name in needed if name in aside), None)
+        if cause is not None and plugin not in aside:
+            reason = f"requires {cause.plugin}, which is {cause.state}: {cause.reason}"
+            aside[plugin] = attrs.evolve(cause, plugin=plugin, reason=reason)
+    return aside

@@ -31,15 +31,17 @@ async def listed(source: Db | Tx) -> Mapping[str, PluginState]:
 
 async def quarantine(tx: Tx, plugin: str, reason: str, by: str) -> bool:
     """Put a plugin aside on every replica. Whether it was not already: the first reason stays."""
-    return bool(await tx.execute(QUARANTINE, plugin, reason[:MOST_REASON], by)) and await _noted(
-        tx, "quarantine", plugin, by, reason
+    why = _clean(reason)
+    return bool(await tx.execute(QUARANTINE, plugin, why[:MOST_REASON], by)) and await _noted(
+        tx, "quarantine", plugin, by, why
     )
 
 
 async def disable(tx: Tx, plugin: str, reason: str, by: str) -> bool:
     """Put a plugin aside until an operator enables it, also one that is quarantined. Whether it was not disabled."""
-    return bool(await tx.execute(DISABLE, plugin, reason[:MOST_REASON], by)) and await _noted(
-        tx, "disable", plugin, by, reason
+    why = _clean(reason)
+    return bool(await tx.execute(DISABLE, plugin, why[:MOST_REASON], by)) and await _noted(
+        tx, "disable", plugin, by, why
     )
 
 
@@ -51,6 +53,11 @@ async def readmit(tx: Tx, plugin: str, by: str) -> bool:
 async def enable(tx: Tx, plugin: str, by: str) -> bool:
     """End what `disable` began. Whether it was disabled."""
     return bool(await tx.execute(REMOVE, plugin, DISABLED)) and await _noted(tx, "enable", plugin, by)
+
+
+def _clean(reason: str) -> str:
+    """What PostgreSQL takes of it: an exception's words may hold anything."""
+    return reason.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 async def _noted(tx: Tx, act: str, plugin: str, by: str, reason: str = "") -> bool:

@@ -34,7 +34,7 @@ class Progress:
         if problem.code.status >= SERVER_ERROR:
             self._tell(problem, problem.__cause__ or problem)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """It is answered 500 for an exception that no rule expected."""
         self.code = INTERNAL.name
         self._tell(error, error)

@@ -8,7 +8,7 @@ import click
 
 from core.commands.shared import OnApp
 from core.errors import Problem
-from core.isolation.model import PluginState
+from core.isolation.model import PluginState, cascaded
 from core.isolation.states import listed
 from core.plugin_commands.doctor import examined
 from core.plugin_commands.graph import drawn
@@ -100,7 +100,7 @@ def _seen(offline: Offline, run: Run, *, ask: bool) -> tuple["App", Mapping[str,
     async def look() -> None:
         nonlocal states, lacking
         lacking = await migrate.behind(app.db.pool.dsn, app.migrations)
-        states = await listed(app.db)
+        states = cascaded(await listed(app.db), app.kernel.guards.requires)
 
     if ask:
         try:
@@ -114,9 +114,15 @@ def add_commands(program: click.Group, plugins: Plugins) -> None:
     """Plugins' own commands. None replaces one that is there."""
     for manifest, commands in plugins.ask("commands"):
         for command in commands:
-            if command.name not in program.commands:
+            if (why := _unfit(program, command)) is None:
                 program.add_command(command)
             elif manifest.required:
-                raise PluginError(f"{manifest.name}: there is a command {command.name} already")
+                raise PluginError(f"{manifest.name}: {why}")
             else:
-                click.echo(f"plugin {manifest.name}: there is a command {command.name} already", err=True)
+                click.echo(f"plugin {manifest.name}: {why}", err=True)
+
+
+def _unfit(program: click.Group, command: object) -> str | None:
+    if not isinstance(command, click.Command) or not command.name:
+        return f"its hook `commands` answers {type(command).__name__} where a click.Command with a name belongs"
+    return f"there is a command {command.name} already" if command.name in program.commands else None

@@ -79,7 +79,8 @@ def examined(app: "App", states: Mapping[str, PluginState] | None, lacking: Sequ
 def _imports(facts: Facts, name: str) -> Iterator[Finding]:
     manifest = facts.manifest(name)
     requires = manifest.requires if manifest else ()
-    return (Finding(ERROR, name, text) for text in trespasses(facts.package(name), requires))
+    others = {facts.package(one.name): one.name for one in facts.plugins.manifests if one.name != name}
+    return (Finding(ERROR, name, text) for text in trespasses(facts.package(name), requires, others))
 
 
 def _loose_ends(facts: Facts, name: str) -> Iterator[Finding]:

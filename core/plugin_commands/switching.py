@@ -9,6 +9,7 @@ import click
 from core.audit import operator
 from core.commands.shared import WIDTH
 from core.isolation import states
+from core.isolation.model import cascaded
 from core.plugin_commands.facts import Facts, several
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Switch:
         self._app, self._name, self._facts = app, name, Facts(app)
 
     async def disable(self, reason: str, *, yes: bool) -> None:
-        """With all that require it. Raises ClickException for who is required or not known."""
+        """All that require it go with it. Raises ClickException for who is required or not known."""
         names = [self._name, *self._facts.dependents(self._optional())]
         if not yes:
             for name in names:
@@ -38,14 +39,12 @@ class Switch:
             click.echo("Nothing was changed. With --yes every replica does this within 2 s.")
             return
         async with self._app.db.transaction() as tx:
-            for name in names:
-                why = reason or ("disabled" if name == self._name else f"requires {self._name}, which is disabled")
-                if not await states.disable(tx, name, why, operator()):
-                    click.echo(f"{name} is disabled already")
+            if not await states.disable(tx, self._name, reason or "disabled", operator()):
+                click.echo(f"{self._name} is disabled already")
         click.echo(f"disabled on every replica within 2 s: {several(names)}")
 
     async def quarantine(self, reason: str, *, yes: bool) -> None:
-        """What the kernel does to one that misbehaves, with all that require it; also while the database is away.
+        """What the kernel does to one that misbehaves; all that require it go with it. Also while the database is away.
 
         Only of an app that serves: here it holds at once. Raises ClickException for who is required or not known.
         """
@@ -56,16 +55,15 @@ class Switch:
                 click.echo("\n".join(self._losses(name)))
             click.echo("Nothing was changed: add --yes")
             return
-        for name in names:
-            if not guards.available(name):
-                click.echo(f"{name} is put aside already")
-                continue
-            guards.quarantine(name, reason if name == self._name else f"requires {self._name}: {reason}", operator())
+        if not guards.available(self._name):
+            click.echo(f"{self._name} is put aside already")
+        guards.quarantine(self._name, reason, operator())
         click.echo(f"quarantined here, and on every replica within 2 s: {several(names)}")
 
     async def enable(self, *, yes: bool) -> None:
-        """Ends what `disable` or a quarantine began."""
-        known = await states.listed(self._app.db)
+        """Ends what `disable` or a quarantine began. Who went with it comes back with it."""
+        requires, own = self._app.kernel.guards.requires, await states.listed(self._app.db)
+        known = cascaded(own, requires)
         if (state := known.get(self._name)) is None:
             self._optional()
             if not self._app.kernel.guards.available(self._name):
@@ -77,6 +75,9 @@ class Switch:
             raise click.ClickException(f"enable what it requires first: {several(missing)}")
         if why := self._facts.plugins.left_out.get(self._name):
             click.echo(f"It cannot be loaded here: {why}")
+        left = cascaded({name: one for name, one in own.items() if name != self._name}, requires)
+        for name in self._facts.dependents(self._name):
+            click.echo(f"{name} stays put aside: {left[name].reason}" if name in left else f"{name} comes back with it")
         waiting = await self._app.db.fetchval(WAITING, await self._consumers())
         if not yes:
             click.echo(f"{waiting} events wait for it. Nothing was changed; with --yes every replica uses it again.")
@@ -139,6 +140,7 @@ class Switch:
         facts = self._facts
         told = [f"{event} ({several(who)})" for event in facts.events(name) if (who := facts.listeners(event))]
         yield "routes that answer 503", facts.routes(name)
+        yield "ports that others use", facts.provides(name)
         yield "events that wait for it", sorted({event for events in facts.hears(name).values() for event in events})
         yield "events that nobody emits any more", told
         yield "jobs that stop", [one.name for one in facts.asked(name, "jobs")]

@@ -3,13 +3,13 @@
 import keyword
 import re
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from core.plugin_rules import KERNEL_NAMES, KERNEL_PATHS
-from core.plugins import GROUP
+from core.kernel import Manifest
+from core.plugin_finding import installed, manifest_of, search
+from core.plugin_rules import KERNEL_NAMES, KERNEL_PATHS, of_manifests
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST = 20
@@ -52,12 +52,16 @@ def check(name: str) -> None:
     """Whether a plugin may be called so; raises NoPackage with what is wrong."""
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise NoPackage(f"{name!r} is no name: lower case letters, digits and single _, {LONGEST} characters at most")
-    if name in {point.name for point in entry_points(group=GROUP)} or find_spec(f"vurksha_{name}"):
+    if name in installed() or find_spec(f"vurksha_{name}"):
         raise NoPackage(f"a plugin {name!r} is installed already")
     if name in KERNEL_NAMES | KERNEL_PATHS:
         raise NoPackage(f"{name!r} is the kernel's own")
     if name in WORDS_OF_SQL | OTHERS_SCHEMAS or name.startswith("pg_") or keyword.iskeyword(name):
         raise NoPackage(f"{name!r} is a word of SQL or Python: the schema and the package could not be called so")
+    manifest = Manifest(name=name, version="0", schema=name)
+    others = [manifest_of(cls) for cls in search(installed()).classes]
+    if claimed := [one.text for one in of_manifests([*others, manifest], {}) if one.plugin == name]:
+        raise NoPackage(f"{name!r} will not do: {'; '.join(claimed)}")
 
 
 def write(name: str, parent: Path) -> Path:

@@ -1,9 +1,11 @@
 """JSON to objects and back: strict, whole, with the wire's names."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import attrs
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.convert import camel, dump_json, text, wire
+from core.convert import Unreadable, camel, dump_json, text, wire
 from core.errors import Invalid
 from core.http.fields import ManyOf, Moment, Number, OneOf, Whole
 from core.types import rupees
@@ -50,6 +52,14 @@ class Everything:
     other: Mapping[str, object] = attrs.field(factory=dict)
     any_thing: object = None
     noted: Annotated[str, "a note that is no rule"] = ""
+
+
+@attrs.frozen(kw_only=True)
+class Branch:
+    """It may have some of its own kind."""
+
+    left: "Branch | None" = None
+    tips: "Sequence[Branch]" = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +107,51 @@ def test_a_whole_object_comes_back() -> None:
 )  # fmt: skip
 def test_nothing_is_coerced(field: str, value: object) -> None:
     assert field in errors({"name": "a", field.split(".", maxsplit=1)[0]: value})
+
+
+def one_field(kind: Any) -> type:
+    return attrs.make_class("Sent", {"value": attrs.field(type=kind)}, frozen=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "became"),
+    [
+        (Sequence[str], ("a", "b")),
+        (MutableSequence[str], ["a", "b"]),
+        (AbstractSet[str], frozenset("ab")),
+        (set[str], {"a", "b"}),
+        (frozenset[str] | None, frozenset("ab")),
+        (list, ["a", "b"]),
+    ],
+)
+def test_a_list_becomes_what_its_field_is_and_nothing_else_becomes_a_list(kind: Any, became: object) -> None:
+    cls: Any = one_field(kind)
+    assert wire.structure({"value": ["a", "b"]}, cls).value == became
+    for wrong in ("ab", {"a": 1, "b": 2}, 5):
+        assert errors({"value": wrong}, cls) == {"value": "must be a list"}
+
+
+@pytest.mark.parametrize("kind", [MutableMapping[str, int], dict])
+def test_an_object_becomes_a_mapping_and_nothing_else_does(kind: Any) -> None:
+    cls: Any = one_field(kind)
+    assert wire.structure({"value": {"a": 1}}, cls).value == {"a": 1}
+    for wrong in ([["a", 1]], "ab", 5):
+        assert errors({"value": wrong}, cls) == {"value": "must be an object"}
+
+
+@pytest.mark.parametrize(
+    "kind", [date, date | None, list[date], dict[str, date], str | int, deque[str], tuple[int, str], Iterable[str]]
+)
+def test_what_no_json_can_become_is_told_before_any_comes(kind: Any) -> None:
+    with pytest.raises(Unreadable, match=r"^Sent\.value: .* is nothing that JSON can become$"):
+        wire.prepare(one_field(kind))
+    with pytest.raises(Unreadable, match=r"^Sent\.value: .* is nothing that JSON can become$"):
+        text.prepare(one_field(Sequence[one_field(kind)]))  # type: ignore[misc]  # made here
+
+
+def test_a_class_may_lead_back_to_itself() -> None:
+    wire.prepare(Branch)
+    assert wire.structure({"tips": [{"left": {}}, {}]}, Branch) == Branch(tips=(Branch(left=Branch()), Branch()))
 
 
 def test_every_mistake_is_told_with_its_path() -> None:

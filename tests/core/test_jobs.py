@@ -157,3 +157,12 @@ async def test_no_run_begins_once_the_jobs_are_closed(kernel_db: Db) -> None:
     await asyncio.sleep(0.1)
     assert (runs, jobs.runs["tick"], tasks.names) == (1, 1, [])
     await tasks.stop(1)
+
+
+async def test_a_job_that_would_end_the_process_has_failed(kernel_db: Db) -> None:
+    async def leaves() -> None:
+        raise SystemExit(1)
+
+    jobs = Jobs(kernel_db, Tasks(), [])
+    await jobs.run(Job(name="leaver", every=1, run=leaves))
+    assert jobs.failures["leaver"] == 1

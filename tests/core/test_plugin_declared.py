@@ -1,7 +1,10 @@
 """Each name that a plugin gives says whose it is."""
 
+import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,12 +16,12 @@ from core.events.model import Event
 from core.events.subscription import Subscription
 from core.extensions import Extends, Point
 from core.http.health import HealthCheck
-from core.http.routing import PUBLIC, Cache, Files, Permission, Repeat, Route
+from core.http.routing import PUBLIC, Cache, Files, Permission, Repeat, Route, aliases
 from core.jobs import Job
 from core.kernel import Manifest
 from core.observe.counts import Count
 from core.permissions import needs
-from core.plugin_declared import Declared, mistakes, package_of
+from core.plugin_declared import Accepted, Declared, mistakes, package_of
 from core.privacy.model import Fate, Holding, PersonalData
 from core.services import Port, Provided
 from core.store.schema import Migration
@@ -49,7 +52,14 @@ def route(path: str, method: str = "GET", **more: Any) -> Route:
     return Route(method=method, path=path, handler=work, policy=PUBLIC, answer=Said, summary="x", **more)
 
 
-def told(*, migrations: Sequence[str] = (), manifest: dict[str, Any] | None = None, **answers: Any) -> list[str]:
+def told(
+    *,
+    migrations: Sequence[str] = (),
+    manifest: dict[str, Any] | None = None,
+    accepted: Accepted | None = None,
+    package: str = __name__,
+    **answers: Any,
+) -> list[str]:
     given: dict[str, Any] = {
         "name": "gift",
         "version": "1",
@@ -58,9 +68,9 @@ def told(*, migrations: Sequence[str] = (), manifest: dict[str, Any] | None = No
         **(manifest or {}),
     }
     files = [Migration("gift", number, f"000{number}_x", "pre", "whole", sql) for number, sql in enumerate(migrations)]
-    declared = Declared(manifest=Manifest(**given), package=__name__, answers=answers, migrations=files)
+    declared = Declared(manifest=Manifest(**given), package=package, answers=answers, migrations=files)
     plugins = {"gift": "gifts", "user": "users", "order": "orders", "gift_card": "cards"}
-    return mistakes(declared, plugins)
+    return mistakes(declared, plugins, accepted or Accepted())
 
 
 def test_declarations_that_keep_to_their_plugin_have_no_mistakes() -> None:
@@ -123,6 +133,15 @@ def test_routes_that_cannot_be_served_are_told(routes: list[Route], why: str) ->
     assert why in line
 
 
+def test_routes_are_described_together_with_those_of_others() -> None:
+    twins = aliases(route("/gift"), "/gift/card-list", "/gift/card_list")
+    (line,) = told(routes=twins)
+    assert line.startswith("its routes cannot be described beside each other: GET /gift/card_list: another operation")
+    assert told(routes=twins, manifest={"required": True}) == []
+    (line,) = told(routes=[twins[2]], accepted=Accepted(list(twins[:2])))
+    assert "another operation" in line
+
+
 def test_a_cache_is_no_mistake_of_the_names() -> None:
     assert told(routes=[route("/gift", cache=Cache(max_age=1))]) == []
 
@@ -152,6 +171,43 @@ def test_a_consumer_says_whose_it_is() -> None:
         line.format(one) for one in ("order.gifts", "parcels", "user.cards")
     ]
     assert hears("gift.ears", "gift.ears") == ["gift.ears subscribes twice to parcel.arrived"]
+
+
+def test_a_consumer_has_one_owner() -> None:
+    """`pay` and `payment` both fit into `order.payments`."""
+    hears = [Subscription("user.gifts", ParcelArrived, work)]
+    accepted = Accepted(consumers={"user.gifts": "gifts"})
+    assert told(subscriptions=hears, accepted=accepted) == ["the consumer user.gifts belongs to gifts"]
+    other = Declared(
+        manifest=Manifest(name="g", version="1", schema="g"), package="g", answers={"subscriptions": hears}
+    )
+    accepted = Accepted()
+    accepted.add(other)
+    assert told(subscriptions=hears, accepted=accepted) == ["the consumer user.gifts belongs to g"]
+
+
+def test_an_event_that_no_json_can_become_is_told() -> None:
+    @attrs.frozen(kw_only=True)
+    class Undated(ParcelArrived):
+        """With a field that cannot be read."""
+
+        day: date
+
+    (line,) = told(subscriptions=[Subscription("gift.ears", Undated, work)])
+    assert line.startswith("the event type parcel.arrived cannot be read: Undated.day: <class 'datetime.date'> is ")
+
+
+def test_events_of_a_package_with_a_longer_name_are_not_its_own() -> None:
+    """`vurksha_note` hears an event of `vurksha_notes`."""
+    shorter = __name__.removesuffix("d")
+    assert __name__.startswith(shorter)
+    door = ModuleType(f"{shorter}.ports")
+    vars(door)["GiftGiven"] = GiftGiven
+    sys.modules[door.__name__] = door
+    try:
+        assert told(package=shorter, manifest={"name": "other"}) == []
+    finally:
+        del sys.modules[door.__name__]
 
 
 def test_a_job_has_its_own_name_and_a_time() -> None:
@@ -206,6 +262,15 @@ def test_a_permission_has_its_plugins_name_and_one_meaning() -> None:
 def test_personal_data_lies_in_the_plugins_own_schema() -> None:
     data = PersonalData(holdings=(Holding("users.accounts", Fate.DELETED),), export=work, erase=work)
     assert told(personal_data=data) == ["holds personal data in users.accounts, which is not its own"]
+
+
+@pytest.mark.parametrize("keys", ["note", {"note"}, (1,)])
+def test_personal_data_names_keys_of_events_that_the_kernel_can_empty(keys: Any) -> None:
+    """One that it cannot would stop every erasure."""
+    data = PersonalData(holdings=(), export=work, erase=work, payloads={"gift.given": keys, "gift.kept": ("note",)})
+    assert told(personal_data=data) == [
+        f"its personal data names the keys of gift.given by {keys!r}, which is no tuple of texts"
+    ]
 
 
 def test_migrations_name_only_their_own_schema_and_functions_of_those_required() -> None:

@@ -44,7 +44,7 @@ def test_a_range_that_does_not_hold_this_kernel_or_cannot_be_read_is_told() -> N
     ]
 
 
-@pytest.mark.parametrize("name", ["Order", "my-plugin", "http", "kernel", "postgres", "", "1a"])
+@pytest.mark.parametrize("name", ["Order", "my-plugin", "http", "kernel", "privacy", "postgres", "", "1a"])
 def test_a_name_is_lower_case_and_not_the_kernels(name: str) -> None:
     (line,) = told(made(name, schema="a"))
     assert "is no name for a plugin" in line

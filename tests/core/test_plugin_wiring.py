@@ -2,54 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from core.app import App
-from core.isolation import states
 from core.isolation.connections import BoundedDb
 from core.isolation.guards import Guards
 from core.plugin_lifespan import Lifespan, told_when_late
 from core.settings import IsolationSettings
+from core.tasks import Tasks
 from core.types import uuid7
 from tests.core.events.samples import ParcelArrived
 from tests.core.gifts.plugin import GiftPlugin
 from tests.core.gifts.ports import CARDS, WRAPS
-from tests.core.harness import NewSettings, Probe, running
+from tests.core.gifts.shop import SOON, START, disable, enable, shop, soon
+from tests.core.harness import NewSettings, running
 from tests.core.http.probe import ProbePlugin
-
-SOON = 10.0
-START = 0.3
-"""Seconds for a lifespan to begin."""
-
-
-@asynccontextmanager
-async def shop(new_settings: NewSettings, gift: GiftPlugin, **isolation: Any) -> AsyncIterator[Probe]:
-    given = {"start": START, "poll": 0.1, **isolation}
-    probe = ProbePlugin()
-    async with running(App(await new_settings(isolation=given), [probe, gift]), probe) as started:
-        yield started
-
-
-async def soon(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(SOON):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def disable(app: Probe) -> None:
-    async with app.db.transaction() as tx:
-        assert await states.disable(tx, "gift", "for a test", "cli:tester")
-    await soon(lambda: not app.app.kernel.guards.available("gift"))
-
-
-async def enable(app: Probe) -> None:
-    async with app.db.transaction() as tx:
-        assert await states.enable(tx, "gift", "cli:tester") or await states.readmit(tx, "gift", "cli:tester")
-    await soon(lambda: app.app.kernel.guards.available("gift"))
 
 
 async def test_a_plugin_that_behaves_is_served_with_a_kernel_of_its_own(new_settings: NewSettings) -> None:
@@ -80,7 +50,7 @@ async def test_what_is_put_aside_answers_503_with_its_name_and_comes_back(new_se
         assert app.app.kernel.extensions.of(WRAPS) == []
         await soon(lambda: gift.closed)
         await app.app.health.probe()
-        assert not app.app.health.outcomes["wrapping"].up
+        assert not app.app.health.outcomes["gift.wrapping"].up
         before = gift.wrapped
         await asyncio.sleep(0.2)
         assert gift.wrapped <= before + 1
@@ -215,7 +185,7 @@ async def test_a_required_lifespan_is_named_when_it_is_late_or_fails(caplog: pyt
 
 async def test_a_start_that_is_given_up_leaves_no_lifespan_behind() -> None:
     gift = GiftPlugin("hangs")
-    lifespan = Lifespan("gift", gift.serving(), nothing, Guards(IsolationSettings(), ["gift"]), 5.0)
+    lifespan = Lifespan("gift", gift.serving(), nothing, Guards(IsolationSettings(), ["gift"]), 5.0, Tasks())
     starting = asyncio.ensure_future(lifespan.opened().__aenter__())
     await asyncio.sleep(0.05)
     starting.cancel()

@@ -10,6 +10,9 @@ import pytest
 
 from core.api import API_VERSION
 from core.app import App
+from core.events.bus import Bus
+from core.events.inbox import InboxRows
+from core.events.subscription import Subscription
 from core.extensions import Extends, Extensions, Point
 from core.hookspecs import hookimpl
 from core.kernel import Kernel, Manifest
@@ -17,6 +20,7 @@ from core.plugin_finding import Found, search, told
 from core.plugins import PluginError, Plugins, find, ordered
 from core.services import Port, Provided, Services
 from core.settings import BadSettings
+from tests.core.events.samples import ParcelArrived
 from tests.core.harness import settings_of
 from tests.core.http.probe import ProbePlugin
 
@@ -158,6 +162,26 @@ def test_what_is_no_contribution_is_a_mistake(kernel: Kernel) -> None:
     plugins = Plugins([make("a", extends=lambda _: ["hello"])])
     plugins.provide(kernel)
     assert "a contribution is an Extends, not str" in plugins.left_out["a"]
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_of_two_who_claim_one_consumer_the_required_or_the_first_keeps_it(kernel: Kernel, required: bool) -> None:
+    """Both names fit into it, and the bus would not start with both."""
+
+    def hears(*_: object) -> list[Subscription]:
+        return [Subscription("shop.payments", ParcelArrived, handle)]
+
+    shop, pay = make("shop", required=True), make("pay", "shop", subscriptions=hears)
+    payment = make("payment", "shop", required=required, subscriptions=hears)
+    plugins = Plugins([shop, pay, payment])
+    plugins.provide(kernel)
+    keeps, goes = ("payment", "pay") if required else ("pay", "payment")
+    assert plugins.left_out == {goes: f"the consumer shop.payments belongs to {keeps}"}
+    Bus(InboxRows(kernel.db), kernel.tasks, plugins.declared("subscriptions"))
+
+
+async def handle(*_: object) -> None:
+    """Nothing."""
 
 
 def test_paths_of_who_was_left_out_are_known_by_manifest_or_name() -> None:

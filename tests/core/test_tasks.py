@@ -1,11 +1,12 @@
 import asyncio
 import logging
+import sys
 import time
 
 import pytest
 
 from core import tasks as module
-from core.tasks import Silent, Tasks, lively, no_stray
+from core.tasks import Silent, Tasks, contained, lively, no_stray
 
 
 async def test_a_failure_is_logged_with_the_name_of_the_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -246,3 +247,48 @@ async def test_a_cancellation_that_was_asked_for_is_no_stray() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_work_that_would_end_the_process_only_fails(caplog: pytest.LogCaptureFixture) -> None:
+    runs = 0
+    again = asyncio.Event()
+
+    async def once() -> None:
+        sys.exit(3)
+
+    async def loop() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise BaseExceptionGroup("several", [SystemExit(4)])
+        again.set()
+        await asyncio.Event().wait()
+
+    tasks = Tasks(first_pause=0.001)
+    tasks.spawn("the courier", once())
+    tasks.forever("the relay", loop)
+    await asyncio.wait_for(again.wait(), 2)
+    assert "the courier failed" in caplog.text
+    assert "Exited: SystemExit 3" in caplog.text
+    assert "the relay failed" in caplog.text
+    assert await tasks.stop(1) == []
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, ValueError])
+def test_what_says_something_else_is_passed_on(error: type[BaseException]) -> None:
+    with pytest.raises(error), contained:
+        raise error
+
+
+async def test_tasks_that_were_stopped_can_be_renewed() -> None:
+    tasks, done = Tasks(), asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    tasks.spawn("never begun", work())
+    assert await tasks.stop(1) == []
+    tasks.renew()
+    assert not done.is_set()
+    tasks.spawn("begun", work())
+    await asyncio.wait_for(done.wait(), 2)

@@ -85,7 +85,7 @@ async def lifespan(_: TestApp, __: ModuleType, plugin: Any) -> None:
 
 async def health_checks(app: TestApp, _: ModuleType, __: Any) -> None:
     await app.app.health.probe()
-    assert (await app.get("/health")).json["dependencies"]["ink"]["status"] == "up"
+    assert (await app.get("/health")).json["dependencies"]["notes.ink"]["status"] == "up"
 
 
 async def metrics(app: TestApp, _: ModuleType, plugin: Any) -> None:

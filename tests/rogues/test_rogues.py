@@ -1,5 +1,6 @@
 """One rogue at a time beside the real plugins: the customer notices nothing, and the rogue is named."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from core.isolation.model import QUARANTINED
 from core.plugin_commands.doctor import examined
 from tests.conftest import NewDatabase
 from tests.core.isolation.eventually import PATIENCE
+from tests.journeys.test_app import signed_in
 from tests.journeys.test_app import test_from_login_to_logout as journey
 from tests.rogues.running import ROGUES, installed, serving, settings_with
 from tests.transports import until
@@ -33,7 +35,7 @@ NAMED: Mapping[str, tuple[str, ...]] = {
     "import_error": ("cannot be imported: ModuleNotFoundError: No module named 'no_such_library'",),
     "leaks_memory": ("by which the process grew while watched are its own",),
     "leaks_tasks": ("tasks at once, 200 are allowed", "leaks_tasks/plugin.py:"),
-    "raises": ("Wrong",),
+    "raises": ("5 failures in a row",),
     "raises_in_hooks": ("its hook `extends` failed: RuntimeError",),
 }
 """What the quarantine says of each."""
@@ -80,6 +82,16 @@ async def test_routes_of_a_rogue_answer_with_its_name(env: Mapping[str, str]) ->
             assert answer.code == "SYS_001"
         assert (answer.status, answer.code) == (503, "SYS_002")
         assert answer.json["error"]["details"] == {"plugin": "raises"}
+
+
+async def test_transactions_of_its_routes_are_of_its_part_too(env: Mapping[str, str]) -> None:
+    patient = {"VURKSHA_ISOLATION__HELD": "60.0"}
+    async with serving("hogs_connections", {**env, **patient}) as app, aiohttp.ClientSession() as http:
+        phone = await signed_in(app, http)
+        headers = {"Authorization": f"Bearer {phone.storage['access']}"}
+        hogs = [asyncio.ensure_future(app.post("/hogs_connections", headers=headers)) for _ in range(14)]
+        await journey(app, http)
+        assert {one.status for one in await asyncio.gather(*hogs)} == {503}  # the background has the whole part
 
 
 async def test_a_rogue_that_only_looks_bad_is_not_put_aside(env: Mapping[str, str]) -> None:

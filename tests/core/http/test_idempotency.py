@@ -1,6 +1,7 @@
 """Keyed requests: one effect, equal answers (RELIABILITY 4.1)."""
 
 import asyncio
+import hashlib
 from typing import Any
 from uuid import uuid4
 
@@ -8,14 +9,17 @@ import asyncpg
 import attrs
 import pytest
 
-from core.auth import Role
+from core.auth import Principal, Role
 from core.errors import CONFLICT, UNAVAILABLE, Problem
-from core.http.idempotency import BEGIN, FINISH, in_transaction, settled
+from core.http.deadlines import Deadlines
+from core.http.idempotency import BEGIN, FINISH, in_transaction, operation_of, settled
 from core.http.idempotency import keyed as keyed_work
-from core.http.routing import Call, Encoded, Operation, Reply
+from core.http.routing import USER, Call, Encoded, Operation, Repeat, Reply, Route
 from core.store.db import NotReached, RolledBack
 from core.testing import Person
+from core.types import SessionId, UserId
 from tests.core.harness import Probe
+from tests.core.http.probe import Search
 
 
 def keyed(key: str) -> dict[str, str]:
@@ -106,6 +110,27 @@ async def test_a_live_write_reads_the_session_in_its_own_transaction(probe: Prob
     assert (await probe.post("/probe/live", as_=stranger, body=b"")).status == 200
 
 
+def fingerprint(query: object, kind: type | None) -> bytes:
+    route = Route(
+        method="POST", path="/x", policy=USER, handler=work, answer=Search, summary="x", query=kind, repeat=Repeat.KEYED
+    )
+    who = Principal(user_id=UserId(uuid4()), session_id=SessionId(uuid4()), role=Role.CUSTOMER)
+    call: Call[Any, Any] = Call(
+        body=None, query=query, path={"a": "b"}, request_id="r", client="", user_agent="", if_match=None, principal=who
+    )
+    return operation_of(route, call, keyed("k"), {"c": 1}).fingerprint
+
+
+async def work(_: object) -> None:
+    """Nothing."""
+
+
+def test_a_key_is_for_one_query_and_what_has_none_keeps_its_fingerprint() -> None:
+    assert fingerprint(Search(page=1), Search) == fingerprint(Search(), Search)
+    assert fingerprint(Search(page=1), Search) != fingerprint(Search(page=2), Search)
+    assert fingerprint(None, None) == hashlib.sha256(b'[{"a":"b"},{"c":1}]').digest(), "stored by earlier releases"
+
+
 class Broken:
     """The work of a keyed route whose connection breaks when its commit was sent."""
 
@@ -134,7 +159,7 @@ def asked(probe: Probe, *, given: bool) -> Call[Any, Any]:
 @pytest.mark.parametrize("given", [True, False])
 async def test_a_commit_whose_answer_was_lost_is_looked_up(probe: Probe, given: bool) -> None:
     call = asked(probe, given=given)
-    reply = await settled(probe.db, Broken(probe, committed=True, problem=Problem(UNAVAILABLE)))(call)
+    reply = await settled(probe.db, Broken(probe, committed=True, problem=Problem(UNAVAILABLE)), Deadlines())(call)
     assert isinstance(reply, Reply)
     assert isinstance(reply.data, Encoded)
     assert (reply.status, reply.replayed, reply.data.json) == (201, given, b'{"text":"%b 1"}' % call.body.name.encode())
@@ -142,8 +167,9 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(probe: Probe, given: 
 
 @pytest.mark.parametrize(("committed", "code"), [(False, UNAVAILABLE), (True, CONFLICT), (False, CONFLICT)])
 async def test_what_was_not_done_stays_a_failure(probe: Probe, committed: bool, code: Any) -> None:
+    work = Broken(probe, committed=committed, problem=Problem(code))
     with pytest.raises(Problem) as caught:
-        await settled(probe.db, Broken(probe, committed=committed, problem=Problem(code)))(asked(probe, given=True))
+        await settled(probe.db, work, Deadlines())(asked(probe, given=True))
     assert caught.value.code is code
 
 
@@ -151,7 +177,7 @@ async def test_what_never_reached_the_database_is_not_looked_up(probe: Probe, mo
     monkeypatch.setattr(probe.db, "transaction", None)
     work = Broken(probe, committed=False, problem=NotReached(UNAVAILABLE))
     with pytest.raises(NotReached):
-        await settled(probe.db, work)(asked(probe, given=True))
+        await settled(probe.db, work, Deadlines())(asked(probe, given=True))
 
 
 async def test_the_lookup_waits_for_a_commit_that_is_still_under_way(probe: Probe) -> None:
@@ -168,10 +194,32 @@ async def test_the_lookup_waits_for_a_commit_that_is_still_under_way(probe: Prob
 
     under_way = asyncio.ensure_future(slowly())
     await committing.wait()
-    reply = await settled(probe.db, Broken(probe, committed=False, problem=Problem(UNAVAILABLE)))(call)
+    reply = await settled(probe.db, Broken(probe, committed=False, problem=Problem(UNAVAILABLE)), Deadlines())(call)
     await under_way
     assert isinstance(reply, Reply)
     assert reply.status == 201
+
+
+SLOW_COMMIT = """
+CREATE FUNCTION probes.slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON probes.rows DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION probes.slowly();
+"""
+
+
+@pytest.mark.parametrize("key", [{}, keyed("slow")], ids=["without a key", "keyed"])
+async def test_a_deadline_that_ends_during_the_commit_leaves_nobody_in_doubt(probe: Probe, key: dict[str, str]) -> None:
+    person, name = probe.person(), uuid4().hex[:12]
+    admin = await asyncpg.connect(probe.db.pool.dsn)
+    await admin.execute(SLOW_COMMIT)
+    try:
+        headers = {"X-Request-Timeout-Ms": "400", **key}
+        answer = await probe.post("/probe/add", as_=person, json={"name": name}, headers=headers)
+    finally:
+        await admin.execute("DROP TRIGGER slowly ON probes.rows; DROP FUNCTION probes.slowly()")
+        await admin.close()
+    assert (answer.status, answer.data) == (201, {"text": f"{name} 1"})
+    assert (answer.headers.get("X-Idempotent-Replayed") == "true") is bool(key)
 
 
 @pytest.mark.parametrize("make", [keyed_work, in_transaction], ids=["keyed", "natural"])
@@ -188,5 +236,6 @@ async def test_what_postgresql_undid_is_done_again_from_the_session_on(probe: Pr
     reply = await make(route, probe.db, probe.plugin.gate)(call)
     assert reply.data.json == b"{}"
     assert len(set(tries)) == 3
+    work = Broken(probe, committed=False, problem=RolledBack(UNAVAILABLE))
     with pytest.raises(RolledBack):
-        await settled(probe.db, Broken(probe, committed=False, problem=RolledBack(UNAVAILABLE)))(call)
+        await settled(probe.db, work, Deadlines())(call)

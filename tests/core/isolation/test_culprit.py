@@ -41,6 +41,7 @@ async def kernels(work: object) -> None:
 async def test_a_task_is_a_plugins_when_its_own_coroutine_is(packages: Packages) -> None:
     tasks, loop = Tasks(), asyncio.get_running_loop()
     tasks.forever("loop", waiting)
+    tasks.forever("watched loop", waiting, silence=60)
     own, inside = loop.create_task(nested()), loop.create_task(kernels(nested()))
     await asyncio.sleep(0.01)
     place = packages.of_task(own)
@@ -49,7 +50,7 @@ async def test_a_task_is_a_plugins_when_its_own_coroutine_is(packages: Packages)
     assert str(place).endswith("in nested")
     assert packages.of_task(inside) is None
     assert (packages.of_wait(inside) or place).function == "waiting"
-    assert [packages.of_task(task) is not None for task in tasks._tasks] == [True]
+    assert [packages.of_task(task) is not None for task in tasks._tasks] == [True] * 2
     for task in (own, inside):
         task.cancel()
     assert await tasks.stop(1) == []

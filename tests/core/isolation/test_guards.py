@@ -1,13 +1,16 @@
 import asyncio
+import sys
 import time
 
 import asyncpg
 import pytest
 
+from core import context
 from core.errors import INTERNAL, NOT_FOUND, TIMEOUT, UNAVAILABLE, Problem
 from core.isolation.guards import Guards, Overran, PutAside
 from core.isolation.model import DISABLED, KERNEL, QUARANTINED, PluginState
 from core.settings import IsolationSettings
+from core.tasks import Exited
 
 
 @pytest.fixture
@@ -193,3 +196,42 @@ def test_what_could_not_be_loaded_stays_away_here(guards: Guards) -> None:
     guards.lost("absent", "import: ModuleNotFoundError")
     guards.follow({})
     assert guards.aside["absent"].reason == "import: ModuleNotFoundError"
+
+
+async def test_who_would_end_the_process_has_failed(guards: Guards) -> None:
+    async def leave() -> None:
+        sys.exit(2)
+
+    for _ in range(2):
+        with pytest.raises(Exited, match="SystemExit 2"):
+            await guards.call("rogue", "x", leave, timeout=5)
+    with pytest.raises(Exited, match="SystemExit now"):
+        guards.pure("rogue", "x", sys.exit, "now")
+    assert guards.aside["rogue"].reason == "x: Exited, 3 failures in a row"
+
+
+def test_who_is_late_for_a_client_in_a_hurry_is_not_blamed(guards: Guards) -> None:
+    token = context.hurried.set(True)
+    for late in (Overran(), TimeoutError(), Problem(TIMEOUT)):
+        fail(guards, late)
+    context.hurried.reset(token)
+    assert guards.available("rogue")
+
+
+def test_who_requires_one_that_is_put_aside_goes_and_comes_back_with_it() -> None:
+    guards, told, written = Guards(IsolationSettings(), ["a", "b", "c", "d"]), list[str](), list[PluginState]()
+    guards.requires = {"a": (), "b": ("a",), "c": ("user", "b"), "d": ()}
+    guards.on_change.append(told.append)
+    guards.on_quarantine = written.append
+    guards.quarantine("a", "the loop")
+    assert told == ["a", "b", "c"]
+    assert [state.plugin for state in written] == list(guards.own) == ["a"]
+    assert guards.aside["c"].reason == ("requires b, which is quarantined: requires a, which is quarantined: the loop")
+    alone = PluginState(plugin="c", state=DISABLED, reason="tidying", by="cli:me@here")
+    guards.follow({"c": alone})
+    assert guards.aside == {"c": alone}
+    assert told[3:] == ["a", "b"]
+    guards.lost("b", "no such module")
+    guards.follow({})
+    assert set(guards.aside) == {"b", "c"}
+    assert guards.aside["c"].reason == "requires b, which is quarantined: no such module"

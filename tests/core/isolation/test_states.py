@@ -110,3 +110,26 @@ async def test_without_the_database_it_keeps_to_what_it_knows_and_writes_it_late
     await feed.turn()
     assert (await states.listed(db))["rogue"].reason.startswith("x: ValueError")
     assert not guards.available("rogue")
+
+
+async def test_a_reason_may_hold_what_the_database_would_not_take(db: Db) -> None:
+    guards = new_guards()
+    guards.quarantine("rogue", "bad bytes: \0 \udc80.")
+    feed = Feed(db, guards)
+    await feed.turn()
+    async with db.transaction() as tx:
+        await states.disable(tx, "other", "\0", ASHA)
+    assert [state.reason for state in (await states.listed(db)).values()] == ["", "bad bytes:  ?."]
+
+
+async def test_a_quarantine_that_cannot_be_written_keeps_no_other_from_being(
+    db: Db, caplog: pytest.LogCaptureFixture
+) -> None:
+    guards = new_guards()
+    feed = Feed(db, guards)
+    guards.lost("a\0name", "because")
+    guards.quarantine("rogue", "because")
+    await feed.turn()
+    assert list(await states.listed(db)) == ["rogue"]
+    assert set(guards.aside) == {"a\0name", "rogue"}
+    assert "cannot be written" in caplog.text

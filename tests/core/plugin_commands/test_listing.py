@@ -87,7 +87,8 @@ def test_graph_draws_who_leans_on_whom(app: App) -> None:
 
 def test_doctor_finds_loose_ends(app: App) -> None:
     report = examined(app, ASIDE, ["gift/0001_create_gifts"])
-    assert [one for one in lines(report) if "imports" not in one] == [
+    assert "tests.core.gifts.shop.shop: another domain is entered by its ports" in report.as_text()
+    assert [one for one in lines(report) if " imports " not in one and " uses " not in one] == [
         "error  broken: left out: cannot be imported",
         "note   probe: its manifest names no owner",
         "note   gift: nobody listens to gift.given",
@@ -124,6 +125,25 @@ from plugins.mine.models import Thing
 import asyncio
 print(kernel.extensions.of(ports.POINT), other.of(3))
 """
+ROUND_ABOUT = """
+import core.errors as wrong
+from core.store import db
+from core import convert
+from core import tasks
+from stranger import queries
+from stranger import ports
+from stranger.ports import EGGS
+from stray import THINGS
+import stranger.queries as strange
+
+db.Pool.size = wrong.Problem(db.Db, wrong.Hidden)
+db.WRITES += 1
+
+
+def work(convert, tx):
+    tasks = tx
+    return convert.anything, tasks.LONGEST_PAUSE
+"""
 
 
 @pytest.fixture
@@ -132,17 +152,35 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "trespasser").mkdir()
     (tmp_path / "trespasser" / "__init__.py").write_text(FILE)
     (tmp_path / "lone_plugin.py").write_text("import core.cli")
+    (tmp_path / "stray.py").write_text("")
+    (tmp_path / "stranger").mkdir()
+    (tmp_path / "stranger" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     return "trespasser"
 
 
 def test_imports_of_what_is_private_are_named_with_their_place(package: str) -> None:
-    assert list(trespasses(package, ["product"])) == [
+    assert list(trespasses(package, ["product"], {})) == [
         "imports core.app, which is private to the kernel (trespasser/__init__.py:2)",
         "imports plugins.cart.ports, and its manifest does not require cart (trespasser/__init__.py:3)",
         "imports core.errors.nothing, which is private to the kernel (trespasser/__init__.py:5)",
         "imports plugins.user.service.UserService: another domain is entered by its ports (trespasser/__init__.py:7)",
         "imports plugins.mine.models.Thing: another domain is entered by its ports (trespasser/__init__.py:8)",
+    ]
+
+
+def test_what_is_private_is_found_behind_doors_and_in_others_packages(package: str, tmp_path: Path) -> None:
+    """Of a name that is bound twice nothing is said: it may be a variable by then."""
+    (tmp_path / "trespasser" / "__init__.py").write_text(ROUND_ABOUT)
+    others = {"stranger": "strange", "stray": "stray"}
+    assert [one.partition(" (")[0] for one in trespasses(package, ["stray"], others)] == [
+        "imports stranger.queries: another domain is entered by its ports",
+        "imports stranger.ports, and its manifest does not require strange",
+        "imports stranger.ports.EGGS, and its manifest does not require strange",
+        "imports stranger.queries: another domain is entered by its ports",
+        "uses core.store.db.WRITES, which is private to the kernel",
+        "uses core.store.db.Pool, which is private to the kernel",
+        "uses core.errors.Hidden, which is private to the kernel",
     ]
 
 

@@ -26,6 +26,9 @@ BIN = Path(sys.executable).parent
         ("lambda", "is a word of SQL or Python"),
         ("pg_notes", "is a word of SQL or Python"),
         ("order", "a plugin 'order' is installed already"),
+        ("orders", "'orders' will not do: the schema 'orders' belongs to order; the path 'orders' belongs to order"),
+        ("webhooks", "'webhooks' will not do: the path 'webhooks' belongs to payment"),
+        ("inventory", "'inventory' will not do: the event prefix 'inventory' belongs to product"),
     ],
 )
 def test_a_name_that_will_not_do_is_refused(name: str, why: str) -> None:

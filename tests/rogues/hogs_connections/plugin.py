@@ -1,12 +1,21 @@
-"""Takes every connection that it can get, and gives none back."""
+"""Takes every connection that it can get, in the background and in a route, and gives none back."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from core.errors import Problem
 from core.hookspecs import hookimpl
+from core.http.routing import LIVE_USER, Call, Repeat, Route
 from core.kernel import Kernel, Manifest
 from tests.rogues.background import working
+
+
+async def hold(call: Call[Any, Any]) -> dict[str, str]:
+    """Hold the kernel's transaction."""
+    while await call.tx.fetchval("SELECT true"):
+        await asyncio.sleep(0.1)
+    return {}
 
 
 class Rogue:
@@ -19,6 +28,12 @@ class Rogue:
         """Nothing."""
         self._kernel = kernel
         return []
+
+    @hookimpl
+    def routes(self) -> list[Route]:
+        """POST /hogs_connections."""
+        more: dict[str, Any] = {"policy": LIVE_USER, "repeat": Repeat.NATURAL, "answer": dict[str, str]}
+        return [Route(method="POST", path="/hogs_connections", handler=hold, summary="Hold on", **more)]
 
     @hookimpl
     def lifespan(self) -> AbstractAsyncContextManager[None]:

@@ -1,7 +1,8 @@
-"""Declares one thing of each kind; each of them raises."""
+"""Declares one thing of each kind; each of them raises, or tries to end the process."""
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import cycle
+from typing import Any, NoReturn
 
 from core.events.model import EventMeta
 from core.events.subscription import Subscription
@@ -25,32 +26,40 @@ from plugins.order.ports import (
 
 
 class Wrong(Exception):
-    """What all of it raises."""
+    """What all of it raises, every other time."""
+
+
+turns = cycle((Wrong, SystemExit))
+
+
+def go_wrong() -> NoReturn:
+    """One way or the other."""
+    raise next(turns)
 
 
 async def answer(call: Call[Any, Any]) -> object:
     """A route."""
-    raise Wrong
+    go_wrong()
 
 
 async def hear(tx: Tx, event: object, meta: EventMeta) -> None:
     """A subscriber."""
-    raise Wrong
+    go_wrong()
 
 
 async def sweep() -> None:
     """A job, and a health check."""
-    raise Wrong
+    go_wrong()
 
 
 def adjust(purchase: Purchase) -> Sequence[Any]:
     """A price adjuster."""
-    raise Wrong
+    go_wrong()
 
 
 async def check(purchase: Purchase) -> Sequence[CheckoutProblem]:
     """A checkout check."""
-    raise Wrong
+    go_wrong()
 
 
 class Rogue:
