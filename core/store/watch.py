@@ -47,6 +47,8 @@ class Watch:
         self._connection: Connection | None = None
         self._misses = 0
         self._read_only = False
+        self._why = ""
+        """What the last question met in place of an answer."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -81,7 +83,7 @@ class Watch:
         was = self._breaker.state
         self._breaker.probed(ok=alive)
         if self._misses >= MISSES and was is State.CLOSED:
-            log.error("the database does not answer")
+            log.error("the database does not answer: %s", self._why)
             self._breaker.trip()
         now = self._breaker.state
         if now is State.OPEN and not alive:
@@ -107,6 +109,7 @@ class Watch:
             return True  # it says no, but it says so
         except UNREACHABLE as error:
             late = time.monotonic() - began > limit + LAG
+            self._why = (str(error) if isinstance(error, OSError) else "") or type(error).__name__
             self._leave()
             return None if late and isinstance(error, TimeoutError) else False
         self._note(read_only=read_only)

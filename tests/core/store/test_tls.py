@@ -14,10 +14,12 @@ import pytest
 
 from core.backup.programs import BackupError, Source, postgres_program, run
 from core.events.amqp.link import Link, Live
+from core.resilience.breaker import Breaker
 from core.settings import Secret
 from core.store.embedded_programs import SYSTEM_POSTGRES
 from core.store.pipe import RedisDown, dial, dialler
 from core.store.pool import Pool
+from core.store.watch import Watch
 from tests.certificates import Certificate, certificate, show
 from tests.core.program import Program
 from tests.faults.postgres import Cluster
@@ -82,6 +84,14 @@ async def test_the_database_is_believed_only_with_the_right_authority_and_name(
         monkeypatch.setenv("PGSSLROOTCERT", unfit)
         with pytest.raises(OSError, match=f"{UNPROVED}|No such file"):
             await encrypted(place.url)
+
+
+async def test_the_log_says_why_nobody_is_believed(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    url = place.asked(sslmode="verify-full", sslrootcert=str(place.other.file))
+    watch = Watch(Pool(url, size=1, warm=1, connect=5, server={}), Breaker("postgres", slow=3.0), limit=5)
+    for _ in range(2):
+        await watch.look()
+    assert re.search(f"the database does not answer: .*{UNPROVED}", caplog.text, re.IGNORECASE)
 
 
 def test_migrations_believe_no_other_either(place: Place, folder: Path) -> None:
