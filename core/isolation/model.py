@@ -10,13 +10,18 @@ KERNEL = "kernel"
 """Who puts aside what misbehaves."""
 
 
+def printable(words: str) -> str:
+    """What a log and PostgreSQL take of it: an exception's words may hold anything."""
+    return words.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 @attrs.frozen(kw_only=True)
 class PluginState:
     """A plugin that no replica calls: quarantined by the kernel, or disabled by an operator."""
 
     plugin: str
     state: str
-    reason: str
+    reason: str = attrs.field(converter=printable)
     by: str
     since: datetime | None = None
     """By the database's clock; None until it is written."""

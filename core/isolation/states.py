@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from core import audit
-from core.isolation.model import DISABLED, QUARANTINED, PluginState
+from core.isolation.model import DISABLED, QUARANTINED, PluginState, printable
 from core.store.db import Db, Tx
 
 MOST_REASON = 300
@@ -31,7 +31,7 @@ async def listed(source: Db | Tx) -> Mapping[str, PluginState]:
 
 async def quarantine(tx: Tx, plugin: str, reason: str, by: str) -> bool:
     """Put a plugin aside on every replica. Whether it was not already: the first reason stays."""
-    why = _clean(reason)
+    why = printable(reason)
     return bool(await tx.execute(QUARANTINE, plugin, why[:MOST_REASON], by)) and await _noted(
         tx, "quarantine", plugin, by, why
     )
@@ -39,7 +39,7 @@ async def quarantine(tx: Tx, plugin: str, reason: str, by: str) -> bool:
 
 async def disable(tx: Tx, plugin: str, reason: str, by: str) -> bool:
     """Put a plugin aside until an operator enables it, also one that is quarantined. Whether it was not disabled."""
-    why = _clean(reason)
+    why = printable(reason)
     return bool(await tx.execute(DISABLE, plugin, why[:MOST_REASON], by)) and await _noted(
         tx, "disable", plugin, by, why
     )
@@ -53,11 +53,6 @@ async def readmit(tx: Tx, plugin: str, by: str) -> bool:
 async def enable(tx: Tx, plugin: str, by: str) -> bool:
     """End what `disable` began. Whether it was disabled."""
     return bool(await tx.execute(REMOVE, plugin, DISABLED)) and await _noted(tx, "enable", plugin, by)
-
-
-def _clean(reason: str) -> str:
-    """What PostgreSQL takes of it: an exception's words may hold anything."""
-    return reason.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 async def _noted(tx: Tx, act: str, plugin: str, by: str, reason: str = "") -> bool:
