@@ -3,6 +3,9 @@
 import asyncio
 import logging
 from collections import Counter, deque
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
 
 from core.isolation.culprit import Packages, Place
 from core.isolation.guards import Guards
@@ -25,6 +28,10 @@ class TaskWatch:
         self._counts: dict[str, deque[int]] = {}
         self.running: Counter[str] = Counter()
         """Tasks by plugin at the last look; requests and deliveries are the kernel's."""
+        self._older: WeakSet[asyncio.Task[Any]] = WeakSet()
+        """Of another app: where one process runs several, as tests do, each has its own."""
+        with suppress(RuntimeError):  # nothing runs yet
+            self._older.update(asyncio.all_tasks())
         guards.on_change.append(self._changed)
 
     async def run(self) -> None:
@@ -37,7 +44,7 @@ class TaskWatch:
         """Count once; who has too many is quarantined."""
         counts: Counter[str] = Counter()
         places: dict[str, Counter[Place]] = {}
-        tasks = asyncio.all_tasks()
+        tasks = self._mine()
         for task in tasks:
             if (place := self._packages.of_task(task)) is not None:
                 counts[place.plugin] += 1
@@ -61,13 +68,14 @@ class TaskWatch:
             return f"{count} tasks, more at each of {GROWING} looks"
         return ""
 
+    def _mine(self) -> "set[asyncio.Task[Any]]":
+        return asyncio.all_tasks() - set(self._older)
+
     def _changed(self, plugin: str) -> None:
         """End what is left of a plugin that is put aside."""
         if self._guards.available(plugin):
             return
-        left = [
-            task for task in asyncio.all_tasks() if (place := self._packages.of_task(task)) and place.plugin == plugin
-        ]
+        left = [task for task in self._mine() if (place := self._packages.of_task(task)) and place.plugin == plugin]
         current = asyncio.current_task()
         for task in left:
             if task is not current:

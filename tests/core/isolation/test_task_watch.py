@@ -26,9 +26,24 @@ async def test_too_many_tasks_are_named_and_ended(packages: Packages, guards: Gu
     mine.cancel()
 
 
+async def test_what_ran_before_the_app_is_not_its_own(packages: Packages, guards: Guards) -> None:
+    others = leak(30)
+    await asyncio.sleep(0)
+    watch, left = TaskWatch(packages, guards), leak(1)
+    await asyncio.sleep(0)
+    watch.look()
+    assert watch.running["rogue"] == 1
+    guards.quarantine("rogue", "for this")
+    await asyncio.wait(left)
+    assert not any(task.done() for task in others)
+    for task in others:
+        task.cancel()
+    await asyncio.wait(others)
+
+
 async def test_growth_at_each_look_is_a_leak_before_the_bound(packages: Packages) -> None:
-    guards, left = changed(tasks=100), leak(5)
-    watch = TaskWatch(packages, guards)
+    guards = changed(tasks=100)
+    watch, left = TaskWatch(packages, guards), leak(5)
     for _ in range(GROWING):
         assert guards.available("rogue")
         left += leak(1)
@@ -42,8 +57,8 @@ async def test_growth_at_each_look_is_a_leak_before_the_bound(packages: Packages
 
 
 async def test_growth_that_paused_is_no_leak(packages: Packages) -> None:
-    guards, left = changed(tasks=100), leak(5)
-    watch = TaskWatch(packages, guards)
+    guards = changed(tasks=100)
+    watch, left = TaskWatch(packages, guards), leak(5)
     for turn in range(GROWING + 10):
         left += leak(1) if turn != 20 else []
         await asyncio.sleep(0)
