@@ -26,7 +26,7 @@ async def replicas(url: str, count: int, *, rate: float = 100) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(count):
-            redis = Redis(url, prefix=b"t:", command=1.0, probe=0.1)
+            redis = Redis(url, prefix=b"t:", connect=1.0, command=1.0, probe=0.1)
             await redis.open()
             stack.push_async_callback(redis.close)
             made.append(Replica(redis, rate))
@@ -150,7 +150,7 @@ async def test_a_replica_that_never_heard_of_another_assumes_three(server: Valke
 
 async def test_no_request_waits_for_a_hung_redis(server: Valkey) -> None:
     server.start()
-    redis = Redis(server.url, prefix=b"t:", probe=0.1)
+    redis = Redis(server.url, prefix=b"t:", probe=0.1, connect=1.0)
     await redis.open()
     replica = Replica(redis, 100)
     await replica.shares.sync()

@@ -53,7 +53,7 @@ async def make(server: Valkey, clock: Clock) -> AsyncIterator[MakeCache]:
     opened: list[tuple[Redis, Tasks]] = []
 
     async def one(**more: int) -> Cache:
-        redis, tasks = Redis(server.url, probe=0.05), Tasks()
+        redis, tasks = Redis(server.url, probe=0.05, connect=1.0, command=1.0), Tasks()
         cache = Cache(redis, tasks, clock=clock, **more)
         await redis.open()
         opened.append((redis, tasks))

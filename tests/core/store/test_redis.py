@@ -172,7 +172,7 @@ async def test_an_absent_server_does_not_fail_the_start(server: Valkey) -> None:
 
 async def test_more_waiting_commands_than_allowed_are_refused_at_once(server: Valkey) -> None:
     server.start()
-    redis = Redis(server.url, most_waiting=10)
+    redis = Redis(server.url, most_waiting=10, connect=1.0, command=1.0)
     await redis.open()
     results = await asyncio.gather(*(redis.call(b"PING") for _ in range(12)), return_exceptions=True)
     assert [type(r) for r in results].count(RedisDown) == 2
