@@ -14,7 +14,7 @@ from tests.faults.never.book import pairs
 from tests.faults.never.rules import read_records
 from tests.faults.proxy import Line, Mode
 from tests.faults.soak_page import page
-from tests.faults.stage import judged, keep_logs, loaded, quiet
+from tests.faults.stage import Loaded, judged, keep_logs, loaded, quiet
 from tests.faults.world import Options, Replica, World, opened
 
 EVERY = 60.0
@@ -111,7 +111,7 @@ async def soak(minutes: float, seed: int, out: Path) -> int:
         sampler = asyncio.create_task(_sample(world, samples))
         try:
             async with loaded(world, rates=RATES, customers=CUSTOMERS, seed=seed) as load:
-                await _suffer(world, chance, began + minutes * 60, suffered)
+                await _suffer(world, chance, began + minutes * 60, suffered, load)
                 await asyncio.sleep(15)
         finally:
             for task in (guard, sampler):
@@ -142,9 +142,12 @@ def _told(samples: Mapping[str, Sequence[Sample]]) -> int:
     return growing
 
 
-async def _suffer(world: World, chance: random.Random, end: float, suffered: list[tuple[float, str]]) -> None:
+async def _suffer(
+    world: World, chance: random.Random, end: float, suffered: list[tuple[float, str]], load: Loaded
+) -> None:
+    """Until the end, or until the load ended by itself, which is an error: without it nothing is shown."""
     names: list[str] = []
-    while time.time() < end:
+    while time.time() < end and load.child.running:
         names = names or chance.sample(tuple(FAULTS), len(FAULTS))  # each comes before any comes again
         name, next_one = names.pop(), time.time() + EVERY
         suffered.append((time.time(), name))

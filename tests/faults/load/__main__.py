@@ -66,9 +66,13 @@ class Load:
                     raise result
 
     async def _products(self, session: aiohttp.ClientSession) -> list[str]:
-        async with session.get(f"{self._url}/products?page=1&limit=100") as got:
-            products = (await got.json())["data"]["products"]
-        return [product["id"] for product in products if product["stock"] > 0]
+        """What there is to buy; a shop that is busy at its start is asked again, as the app does."""
+        while True:
+            async with session.get(f"{self._url}/products?page=1&limit=100") as got:
+                answer = await got.json()
+            if got.ok:
+                return [product["id"] for product in answer["data"]["products"] if product["stock"] > 0]
+            await asyncio.sleep(1)
 
     async def _live(self, number: int, session: aiohttp.ClientSession, shop: Shop) -> None:
         chance = random.Random(f"{self._seed}-{number}")
