@@ -41,15 +41,13 @@ async def test_a_cancellation_by_another_is_passed_on() -> None:
     deadlines = Deadlines()
     one = asyncio.create_task(late_or(deadlines, 5, 5))
     both = asyncio.create_task(late_or(deadlines, 0, 5))
-    await asyncio.sleep(TICK / 4)
-    one.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await one
-    while not both.cancelling():
-        await asyncio.sleep(0)
-    both.cancel()  # in the same turn of the loop as the deadline's
-    with pytest.raises(asyncio.CancelledError):
-        await both
+    await asyncio.sleep(0)
+    deadlines._tick()
+    for task in (one, both):  # in the same turn of the loop as the deadline's
+        task.cancel()
+    for task in (one, both):
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_the_clock_rests_while_nobody_is_under_way() -> None:
