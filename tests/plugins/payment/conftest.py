@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import attrs
 import pytest
 
 from core.plugins import find
+from core.settings import Settings
 from core.store.db import Db
 from core.testing import Answer, NewDatabase, TestApp
 from core.testing.running import running, settings_for
@@ -52,6 +54,11 @@ def db(app: TestApp) -> Db:
 
 @pytest.fixture(scope="package")
 async def shop(app: TestApp) -> Shop:
+    return await shop_of(app)
+
+
+async def shop_of(app: TestApp) -> Shop:
+    """With a category of its own."""
     category = uuid7()
     async with app.db.transaction() as tx:
         await tx.execute(CATEGORY, category, f"payment-tests-{category}")
@@ -93,6 +100,13 @@ class Till:
         """An order that is to be paid online, whose payment is ready."""
         order = await self.shop.ordered(buyer, product, quantity, paymentMethod=method)
         await self.until(order, lambda payment: payment.started is not None)
+        return order
+
+    async def cancelled(self, buyer: Buyer, product: UUID) -> dict[str, Any]:
+        """An order that was cancelled before it was paid; its payment knows."""
+        order = await self.ordered(buyer, product)
+        await self.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
+        await self.until(order, lambda payment: payment.closed)
         return order
 
     async def payment(self, order: dict[str, Any]) -> Payment | None:
@@ -175,3 +189,10 @@ class Till:
 @pytest.fixture
 def till(app: TestApp, shop: Shop, provider: FakeProvider) -> Till:
     return Till(app, shop, provider)
+
+
+@asynccontextmanager
+async def opened_till(settings: Settings, plugins: Sequence[type]) -> AsyncIterator[Till]:
+    """A shop beside this folder's own, for the block."""
+    async with running(settings, plugins) as app:
+        yield Till(app, await shop_of(app), FakeProvider())

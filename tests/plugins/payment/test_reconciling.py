@@ -149,9 +149,7 @@ async def test_a_capture_that_was_told_before_the_order_expired_confirms_it(
 async def test_money_that_is_only_held_is_not_taken_for_a_cancelled_order(
     till: Till, buyer: Buyer, mango: ProductId
 ) -> None:
-    order = await till.ordered(buyer, mango)
-    await till.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
-    await till.until(order, lambda payment: payment.closed)
+    order = await till.cancelled(buyer, mango)
     captures = till.provider.calls["capture"]
     await till.tell(await till.pays(order, AttemptState.AUTHORIZED))
     await till.idle()
@@ -161,9 +159,7 @@ async def test_money_that_is_only_held_is_not_taken_for_a_cancelled_order(
 
 async def test_the_order_is_asked_before_money_is_taken(till: Till, buyer: Buyer, mango: ProductId) -> None:
     """What told of its end was read before there was a payment to close."""
-    order = await till.ordered(buyer, mango)
-    await till.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
-    await till.until(order, lambda payment: payment.closed)
+    order = await till.cancelled(buyer, mango)
     await till.app.db.fetchval(OPEN, order["id"])
     captures = till.provider.calls["capture"]
     await till.tell(await till.pays(order, AttemptState.AUTHORIZED))

@@ -192,9 +192,7 @@ async def test_a_gateway_order_that_was_made_while_its_order_closed_is_kept(
 
 async def cancelled_first(till: Till, buyer: Buyer, mango: ProductId) -> dict[str, Any]:
     """A cancelled order whose payment nobody has heard of yet."""
-    order = await till.ordered(buyer, mango)
-    await till.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
-    await till.until(order, lambda payment: payment.closed)
+    order = await till.cancelled(buyer, mango)
     await till.idle()
     async with till.app.db.transaction() as tx:
         await tx.execute(FORGET_ERRANDS, UUID(order["id"]))

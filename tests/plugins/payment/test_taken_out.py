@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,9 @@ import pytest
 
 from core.plugins import find
 from core.testing import NewDatabase
-from core.testing.running import running, settings_for
-from core.types import uuid7
-from plugins.product.ports import CATALOG
-from tests.plugins.order.conftest import CATEGORY, Buyer, Shop, body
-from tests.plugins.payment.conftest import BUILT_IN, Till
-from tests.plugins.payment.fake import FakeProvider
+from core.testing.running import settings_for
+from tests.plugins.order.conftest import Buyer, body
+from tests.plugins.payment.conftest import BUILT_IN, Till, opened_till
 from tests.plugins.payment.sandbox.test_app import decided
 
 WAIT = 15.0
@@ -55,15 +52,9 @@ def opened(url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -
     classes = dict(zip(BUILT_IN, find(BUILT_IN), strict=True))
     data = tmp_path_factory.mktemp("data")
 
-    @asynccontextmanager
-    async def open_shop(*names: str) -> AsyncIterator[Till]:
+    def open_shop(*names: str) -> AbstractAsyncContextManager[Till]:
         plugins = [classes[name] for name in names]
-        settings = settings_for(url, redis_url, data, plugins)
-        async with running(settings, plugins) as app:
-            category = uuid7()
-            async with app.db.transaction() as tx:
-                await tx.execute(CATEGORY, category, f"taken-out-{category}")
-            yield Till(app, Shop(app, app.db, app.services.get(CATALOG), category), FakeProvider())
+        return opened_till(settings_for(url, redis_url, data, plugins), plugins)
 
     return open_shop
 

@@ -137,9 +137,7 @@ async def test_a_notice_that_overtakes_what_it_is_about_waits_for_it(
 async def test_a_refund_of_what_is_not_known_to_be_captured_has_the_provider_asked(
     till: Till, buyer: Buyer, mango: ProductId
 ) -> None:
-    order = await till.ordered(buyer, mango)
-    await till.app.post(f"/orders/{order['id']}/cancel", json={}, as_=buyer)
-    await till.until(order, lambda payment: payment.closed)
+    order = await till.cancelled(buyer, mango)
     held = await till.pays(order, AttemptState.AUTHORIZED)
     await till.tell(held)
     await till.until(order, lambda payment: payment.state is State.AUTHORIZED)

@@ -1,7 +1,8 @@
 """A merchant's account at a local Razorpay, the provider that speaks to it, and a shop that sells by it."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import aiohttp
 import attrs
@@ -11,15 +12,12 @@ from core.plugins import find
 from core.resilience.breaker import Breakers
 from core.settings import Secret
 from core.testing import NewDatabase
-from core.testing.running import running, settings_for
+from core.testing.running import settings_for
 from core.types import Paise, uuid7
 from plugins.payment.ports import Intent
 from plugins.payment.razorpay.provider import RazorpayProvider, build
 from plugins.payment.settings import PaymentSettings
-from plugins.product.ports import CATALOG
-from tests.plugins.order.conftest import CATEGORY, Shop
-from tests.plugins.payment.conftest import BUILT_IN, Till
-from tests.plugins.payment.fake import FakeProvider
+from tests.plugins.payment.conftest import BUILT_IN, Till, opened_till
 from tests.ports import free_port
 from tests.providers.razorpay import KEY_ID, KEY_SECRET, Razorpay
 from tests.providers.razorpay_webhooks import SECRET, Webhooks
@@ -103,17 +101,7 @@ async def opens(
         "VURKSHA_PAYMENT__RAZORPAY_WEBHOOK_SECRETS": SECRET,
         "VURKSHA_PAYMENT__POLL": "0.05",
     }
-    settings = settings_for(database, redis_url, folder, plugins, **more)
-
-    @asynccontextmanager
-    async def open_shop() -> AsyncIterator[Till]:
-        async with running(settings, plugins) as app:
-            category = uuid7()
-            async with app.db.transaction() as tx:
-                await tx.execute(CATEGORY, category, f"razorpay-{category}")
-            yield Till(app, Shop(app, app.db, app.services.get(CATALOG), category), FakeProvider())
-
-    return open_shop
+    return partial(opened_till, settings_for(database, redis_url, folder, plugins, **more), plugins)
 
 
 @pytest.fixture
