@@ -40,20 +40,20 @@ class Connection(Base):
         self._names = count()
         _watch_peer(transport.get_extra_info("socket"))
 
-    async def statement(self, sql: str) -> "PreparedStatement[Any]":
-        """The prepared form of a SQL constant, made at its first use here."""
+    async def statement(self, sql: str, within: float = 1.0) -> "PreparedStatement[Any]":
+        """The prepared form of a SQL constant, made at its first use here, in at most `within` seconds."""
         found = self.held.get(sql)
         if found is None:
             # With asyncpg's own cache off a statement without a name is the unnamed one: parsed again at every use.
-            found = await self._prepared(sql)
+            found = await self._prepared(sql, remaining(within))
             if len(self.held) >= MAX_HELD:
                 self.held.clear()
             self.held[sql] = found
         return found
 
-    async def _prepared(self, sql: str) -> "PreparedStatement[Any]":
+    async def _prepared(self, sql: str, limit: float) -> "PreparedStatement[Any]":
         try:
-            return await self.prepare(sql, name=f"held_{next(self._names)}", timeout=remaining(1.0))
+            return await self.prepare(sql, name=f"held_{next(self._names)}", timeout=limit)
         except AttributeError as error:  # asyncpg's, on its way to ask for the types: it has no protocol any more
             if self.is_closed():
                 raise asyncpg.InterfaceError("the connection broke while a statement was prepared") from error

@@ -211,7 +211,7 @@ class Db:
         try:
             if faultpoints.armed:
                 await faultpoints.reach("db.before_statement", sql)
-            asked = ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            asked = ask(connection.held.get(sql) or await connection.statement(sql, limit), *args, timeout=limit)
             got = await (asked if tracing.armed is None else tracing_kinds.query(sql, asked))
             if faultpoints.armed:
                 await faultpoints.reach("db.after_statement", sql)

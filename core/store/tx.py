@@ -75,7 +75,7 @@ class Tx:
         connection = self._connection
         limit, sent = remaining(WRITE), time.monotonic()
         try:
-            asked = ask(connection.held.get(sql) or await connection.statement(sql), *args, timeout=limit)
+            asked = ask(connection.held.get(sql) or await connection.statement(sql, limit), *args, timeout=limit)
             return await (asked if tracing.armed is None else tracing_kinds.query(sql, asked))
         except BaseException as error:  # also a cancellation: whoever swallows it must not commit half the work
             self.failed = True

@@ -37,7 +37,7 @@ async def goes_on(stage: Stage, before: int) -> None:
 async def committing(stage: Stage, count: int) -> None:
     """Commits go on at their own pace, whatever the broker does."""
     for event in parcels(count):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(1 * BUSY):
             await stage.emit(event)
 
 
