@@ -41,7 +41,7 @@ MAY_BLOCK = (
 """Reading the plugins' files, and what belongs to development."""
 TOOLS = [*(f"core.store.{name}" for name in ("embedded", "embedded_process", "embedded_programs")), "core.testing"]
 LINGER = 2.0
-"""Seconds that a test's tasks get to end by themselves."""
+"""Seconds that a test's tasks, and each of its threads, get to end by themselves."""
 CONNECTIONS = ("RequestHandler.start", "Pipe._read", "Pipe._write")
 """Tasks that last as long as a connection: the app may open one, or Redis's anew, during any test."""
 
@@ -82,9 +82,10 @@ async def nothing_left_behind() -> AsyncIterator[None]:
     begun = [task for task in begun if not any(name in repr(task.get_coro()) for name in CONNECTIONS)]
     late = (await asyncio.wait(begun, timeout=LINGER))[1] if begun else set()
     left = [repr(task.get_coro()) for task in late]
-    left += [
-        t.name for t in set(threading.enumerate()) - threads if not t.name.startswith("asyncio_")
-    ]  # the loop's own
+    for thread in set(threading.enumerate()) - threads:
+        if not thread.name.startswith("asyncio_"):  # the loop's own
+            await asyncio.to_thread(thread.join, LINGER)
+            left += [thread.name] if thread.is_alive() else []
     assert not left, f"left running: {', '.join(left)}"
 
 
