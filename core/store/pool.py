@@ -20,6 +20,8 @@ GOODBYE = 1.0
 """Seconds that a connection has to close politely."""
 PAUSE = 1.0
 """Seconds after a connect that failed in which nobody tries another: with the server away, all but one fail at once."""
+IDLE = 60.0
+"""Seconds after which a connection that nobody needed is closed, while there are more than should be warm."""
 VITAL_ACQUIRE = 0.5
 """Seconds that vital work waits for a connection (RELIABILITY 3)."""
 Turn = asyncio.Future[Connection | None]
@@ -50,6 +52,9 @@ class Pool:
         self._all: set[Connection] = set()
         self._waiting: deque[Turn] = deque()
         self._urgent: deque[Turn] = deque()
+        self._least = self._spare = 0
+        """Fewest that were free in this span of IDLE seconds; and how many of those of the last one may go."""
+        self._span = time.monotonic()
         self._era = 0
         self.opened = 0
         self._closed = False
@@ -88,6 +93,20 @@ class Pool:
             self.opened += 1
             self.release(await self._new())
 
+    async def shrink(self, seconds: float) -> None:
+        """Close one that nobody has needed for long, within `seconds`. To be called often: after a rush many are idle."""
+        now = time.monotonic()
+        if now - self._span >= IDLE:
+            self._span, self._spare, self._least = now, self._least, len(self._free)
+        if min(self._spare, len(self._free), self.opened - self._warm - self._reserve) <= 0:
+            return
+        self._spare -= 1
+        idle = self._free.popleft()  # used longest ago
+        try:
+            await asyncio.gather(idle.close(timeout=seconds), return_exceptions=True)
+        finally:
+            self._drop(idle)
+
     async def _new(self) -> Connection:
         """A connection for a slot that the caller holds."""
         limit, era = remaining(self._connect), self._era
@@ -114,6 +133,8 @@ class Pool:
             return None
         while self._free:
             connection = self._free.pop()
+            if len(self._free) < self._least:
+                self._least = len(self._free)
             if not connection.is_closed():
                 return connection
             self._drop(connection)

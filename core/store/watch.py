@@ -2,7 +2,7 @@
 
 While an answer is overdue, reads that a standby can answer are called away to it. Two times without an answer open the
 breaker and cut every connection, so that nobody waits out a time of their own for a server that hangs. It sees a server
-return as soon, and keeps the pool's warm connections open.
+return as soon, keeps the pool's warm connections open, and closes those that a rush left behind.
 """
 
 import asyncio
@@ -57,6 +57,7 @@ class Watch:
                 await self.look()
                 if not self._misses and self._breaker.state is State.CLOSED:
                     await self._fill()
+                    await self._pool.shrink(self._limit)
                 trying = self._breaker.state is State.HALF_OPEN and self._breaker.seen
                 if self._misses != 1 and not trying:
                     await asyncio.sleep(self._every)
