@@ -94,7 +94,7 @@ class Pool:
             self.release(await self._new())
 
     async def shrink(self, seconds: float) -> None:
-        """Close one that nobody has needed for long, within `seconds`. To be called often: after a rush many are idle."""
+        """Close one that nobody has needed for long, within `seconds`. To be called often: a rush leaves many."""
         now = time.monotonic()
         if now - self._span >= IDLE:
             self._span, self._spare, self._least = now, self._least, len(self._free)
@@ -133,8 +133,7 @@ class Pool:
             return None
         while self._free:
             connection = self._free.pop()
-            if len(self._free) < self._least:
-                self._least = len(self._free)
+            self._least = min(self._least, len(self._free))
             if not connection.is_closed():
                 return connection
             self._drop(connection)
