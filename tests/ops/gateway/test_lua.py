@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from core import errors
 from core.auth import TokenIssuer
 from tests.ops.gateway.kong import document, gate
 
@@ -87,18 +88,29 @@ def test_where_no_user_is_named_the_clients_own_header_goes(authorization: str) 
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (401, "AUTH_001"),
-        (404, "RES_001"),
-        (413, "PAYLOAD_TOO_LARGE"),
-        (429, "RATE_001"),
-        (502, "SYS_002"),
-        (503, "SYS_002"),
+        (400, errors.INVALID_FORMAT),
+        (401, errors.UNAUTHORIZED),
+        (404, errors.NOT_FOUND),
+        (405, errors.METHOD_NOT_ALLOWED),
+        (408, errors.INVALID_FORMAT),
+        (411, errors.INVALID_FORMAT),
+        (413, errors.PAYLOAD_TOO_LARGE),
+        (414, errors.URI_TOO_LONG),
+        (417, errors.EXPECTATION_FAILED),
+        (429, errors.RATE_LIMITED),
+        (431, errors.HEADERS_TOO_LARGE),
+        (494, errors.HEADERS_TOO_LARGE),
+        (500, errors.UNAVAILABLE),
+        (502, errors.UNAVAILABLE),
+        (503, errors.UNAVAILABLE),
     ],
 )
 @pytest.mark.parametrize("source", ["exit", "error"])
-def test_a_refusal_of_the_gateway_reads_like_the_shops(status: int, code: str, source: str) -> None:
+def test_a_refusal_of_the_gateway_reads_like_the_shops(status: int, code: errors.Code, source: str) -> None:
     body = json.loads(run(after("body_filter"), status=status, source=source)["body"])
-    assert (body["success"], body["error"]["code"]) == (False, code)
+    told = body["error"]
+    assert (body["success"], told["code"]) == (False, code.name)
+    assert (told["message"], told["retryable"]) == (code.message, code.retryable)
     assert body["requestId"] == body["meta"]["requestId"] == "r-1"
     assert body["meta"]["timestamp"].endswith("Z")
     headers = run(after("header_filter"), status=status, source=source)
