@@ -1,6 +1,7 @@
 """compose.yaml keeps its promises: locked down, bounded, pinned, stores private, no secret in it."""
 
 import re
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -50,6 +51,18 @@ def test_stores_are_reached_by_the_shop_alone() -> None:
     assert all(networks[name] <= {"stores", "watch"} for name in STORES)
     assert {name for name, those in networks.items() if "steering" in those} == {"kong", "ring"}
     assert {name for name, those in networks.items() if "shop" in those} == {"kong", *REPLICAS}
+
+
+def test_an_address_of_ones_own_is_given_to_nobody_else() -> None:
+    for name, service in SERVICES.items():
+        networks = service["networks"] if isinstance(service["networks"], dict) else {}
+        for network, how in networks.items():
+            if how:
+                (given,) = COMPOSE["networks"][network]["ipam"]["config"]
+                own, handed_out = ip_address(how["ipv4_address"]), ip_network(given["ip_range"])
+                assert own in ip_network(given["subnet"])
+                assert handed_out.subnet_of(ip_network(given["subnet"]))
+                assert own not in handed_out, name
 
 
 def test_three_replicas_are_alike_and_stand_behind_the_gateway() -> None:
