@@ -71,7 +71,7 @@ class ExportStatus:
 
 
 class Withheld(Exception):
-    """One owner did not say what it holds: `gift: LookupError`. A copy without its part would not be whole."""
+    """Who did not say what it holds, and why: `gift: LookupError`. A copy without its part would not be whole."""
 
 
 def kind_of(error: Exception) -> str:

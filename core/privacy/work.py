@@ -86,7 +86,9 @@ class Privacy:
     # -- exports
 
     async def export(self, user_id: UserId) -> str:
-        """The JSON document with everything that is the user's."""
+        """The JSON document with everything that is the user's. Raises Withheld."""
+        if self._plugins.left_out:  # what they hold only their code knows
+            raise Withheld(", ".join(f"{name}: left out" for name in sorted(self._plugins.left_out)))
         return await document(self._db, self._guards, reversed(self.owners), user_id)
 
     async def export_due(self) -> None:

@@ -126,6 +126,23 @@ async def test_a_copy_waits_for_all_owners_and_the_log_names_who_is_missing(
     assert caplog.text.rstrip().endswith(f"failed: gift: {kind}")
 
 
+async def test_a_copy_waits_for_plugins_that_cannot_be_loaded(db: Db, caplog: pytest.LogCaptureFixture) -> None:
+    user, worker = UserId(uuid7()), privacy(db, Domain("base"))
+    worker._plugins.left_out |= {"gift": "cannot be imported", "coupon": "requires gift, which was left out"}
+    await request(db, user)
+    await worker.export_due()
+    latest = await exports.latest(db, user)
+    assert latest is not None
+    assert latest.ready_at is None
+    assert caplog.text.rstrip().endswith("failed: coupon: left out, gift: left out")
+    worker._plugins.left_out.clear()
+    await db.command(DUE, user)
+    await worker.export_due()
+    latest = await exports.latest(db, user)
+    assert latest is not None
+    assert latest.ready_at is not None
+
+
 async def test_a_copy_whose_owner_was_erased_meanwhile_stays_away(db: Db) -> None:
     user = UserId(uuid7())
     await request(db, user)

@@ -84,3 +84,7 @@ async def test_an_operator_is_told_who_a_copy_lacks(db: Db) -> None:
     desk = Desk(db, privacy(db, Domain("base"), Domain("gift", broken=True)), people)
     with pytest.raises(click.ClickException, match="there is no whole copy: gift: Fault"):
         await export(desk, "0190a1b2-0000-7000-8000-000000000000", print)
+    lacking = privacy(db, Domain("base"))
+    lacking._plugins.left_out["gift"] = "cannot be imported"
+    with pytest.raises(click.ClickException, match="there is no whole copy: gift: left out"):
+        await export(Desk(db, lacking, people), "0190a1b2-0000-7000-8000-000000000000", print)
