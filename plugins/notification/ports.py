@@ -15,6 +15,13 @@ from core.extensions import Point
 from core.types import UserId
 
 E = TypeVar("E", bound=Event)
+LONGEST = 200
+"""Characters of what a provider says that are kept."""
+
+
+def plain(said: str) -> str:
+    """What a provider said, as a text that can be stored: whoever wrote the channel may say anything."""
+    return str(said)[:LONGEST].replace("\0", "").encode(errors="replace").decode()
 
 
 class Medium(StrEnum):
@@ -49,10 +56,10 @@ class Message:
 
 @attrs.frozen
 class Sent:
-    """A provider took the message; `reference` is its own id for it."""
+    """A provider took the message; `reference` is its own id for it. Both are cut and cleaned to be stored."""
 
-    provider: str
-    reference: str = ""
+    provider: str = attrs.field(converter=plain)
+    reference: str = attrs.field(default="", converter=plain)
 
 
 class NotSent(Exception):
@@ -62,9 +69,8 @@ class NotSent(Exception):
     """
 
     def __init__(self, provider: str, reason: str) -> None:
-        super().__init__(f"{provider}: {reason}")
-        self.provider = provider
-        self.reason = reason
+        self.provider, self.reason = plain(provider), plain(reason)
+        super().__init__(f"{self.provider}: {self.reason}")
 
 
 class Temporary(NotSent):
@@ -72,7 +78,8 @@ class Temporary(NotSent):
 
     def __init__(self, provider: str, reason: str, *, retry_after: float = 0) -> None:
         super().__init__(provider, reason)
-        self.retry_after = retry_after
+        said: object = retry_after
+        self.retry_after = said if isinstance(said, int | float) else 0
 
 
 class Permanent(NotSent):

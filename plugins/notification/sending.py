@@ -101,8 +101,12 @@ class Courier:
         return await self._users.contacts(self._db, {d.user_id for d in claimed})
 
     async def _traced(self, delivery: Claimed, lease: UUID, to: str | None, last_start: float) -> None:
-        with continued(delivery.traceparent, f"deliver {self.medium}", OWN):
-            await self._carry(delivery, lease, to, last_start)
+        """Nothing that goes wrong with one delivery may cancel those beside it: they would be sent and not marked."""
+        try:
+            with continued(delivery.traceparent, f"deliver {self.medium}", OWN):
+                await self._carry(delivery, lease, to, last_start)
+        except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
+            log.error("%s delivery %s failed with %s", self.medium, delivery.id, type(error).__name__)  # noqa: TRY400
 
     async def _carry(self, delivery: Claimed, lease: UUID, to: str | None, last_start: float) -> None:
         """Send one and mark it. What cannot be marked is found again when its lease ends: that is the one repeat."""
@@ -145,7 +149,7 @@ class Courier:
             raise Temporary("none", "no_template")
         if not delivery.preferences.media(template.type, (self.medium,)):
             raise Permanent("none", "not_wanted")
-        message = _message(self.medium, delivery, template, to)
+        message = _filled(self.medium, delivery, template, to)
         if time.monotonic() > last_start:
             return None
         try:
@@ -182,6 +186,15 @@ def _address(medium: Medium, delivery: Claimed, contact: Contact | None) -> str 
     if contact is None:
         return None
     return contact.phone if medium is Medium.SMS else contact.email
+
+
+def _filled(medium: Medium, delivery: Claimed, template: Template, to: str) -> Message:
+    """Raises Permanent for what cannot be filled. Texts are checked when they are read; words may be older."""
+    try:
+        return _message(medium, delivery, template, to)
+    except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
+        log.error("the text %s cannot be filled: %s", delivery.template, type(error).__name__)  # noqa: TRY400
+        raise Permanent("none", "bad_text") from None
 
 
 def _message(medium: Medium, delivery: Claimed, template: Template, to: str) -> Message:

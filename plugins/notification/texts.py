@@ -1,12 +1,15 @@
 """The texts of all plugins: which event is told in which words."""
 
 from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 from core.extensions import Extension, Extensions
 from core.isolation.guards import Guards
 from core.plugins import PluginError
 from plugins.notification.ports import TEMPLATES, Telling, Template, Told
+
+TEXTS = ("title", "body", "sms", "email")
 
 
 class Nonsense(ValueError):
@@ -22,18 +25,21 @@ class Texts:
         self._by_name: dict[str, Template] = {}
 
     def read(self) -> Sequence[Extension[Telling[Any]]]:
-        """All that is told. A text or an event that another plugin has already puts aside who comes second."""
+        """All that is told. Puts aside who contributes a text that cannot be filled.
+
+        A text or an event that another plugin has already puts aside who comes second.
+        """
         self._tellings, self._by_name = [], {}
         events: set[str] = set()
         for one in self._extensions.of(TEMPLATES):
             name, event = one.item.name, one.item.event.event_type
             taken = f"the text {name}" if name in self._by_name else f"texts for {event}" if event in events else None
-            if taken is None:
+            line = f"{one.plugin} contributes {taken}, which is there already" if taken else _unfillable(one)
+            if line is None:
                 self._tellings.append(one)
                 self._by_name[name] = one.item.template
                 events.add(event)
                 continue
-            line = f"{one.plugin} contributes {taken}, which is there already"
             if one.plugin not in self._guards.optional:
                 raise PluginError(line)
             self._guards.quarantine(one.plugin, line)
@@ -52,9 +58,30 @@ def _told(telling: Telling[Any], event: Any) -> Told | None:
     answer: object = telling.tell(event)
     if answer is None:
         return None
-    if not isinstance(answer, Told) or not all(isinstance(word, str) for word in answer.words.values()):
+    if not isinstance(answer, Told) or not all(_is_word(word) for word in answer.words.values()):
         raise Nonsense("words are texts, told to somebody")
     return answer
+
+
+def _is_word(word: object) -> bool:
+    return isinstance(word, str) and "\0" not in word
+
+
+def _unfillable(one: Extension[Telling[Any]]) -> str | None:
+    """Which of its texts cannot be filled, whatever the words are."""
+    wrong = [name for name in TEXTS if not _fills(getattr(one.item.template, name, None))]
+    return f"{one.plugin} contributes {one.item.name}, whose {', '.join(wrong)} cannot be filled" if wrong else None
+
+
+def _fills(text: object) -> bool:
+    """Only plain `{words}`: a place without a name, an attribute or a format fails for some words or for all."""
+    try:
+        places = list(Formatter().parse(text)) if isinstance(text, str) else None
+    except ValueError:  # a lone brace
+        return False
+    return places is not None and all(
+        name is None or (name.isidentifier() and not spec and not conversion) for _, name, spec, conversion in places
+    )
 
 
 class Words(dict[str, str]):

@@ -27,7 +27,7 @@ from plugins.notification.ports import (
     Told,
 )
 from plugins.notification.subscribers import subscriptions
-from plugins.notification.texts import Nonsense
+from plugins.notification.texts import Nonsense, Texts
 from plugins.order.ports import OrderShipped
 from tests.plugins.notification.conftest import FakeChannel, Room, built_in_texts, contributed, occurred
 from tests.plugins.notification.world import SMS
@@ -53,8 +53,10 @@ class SlotMoved(Event):
     user_id: UUID
 
 
-def tells(tell: Any, name: str = "SLOT_MOVED", event: type[Event] = SlotMoved) -> Extends[Telling[Any]]:
-    return Extends(TEMPLATES, Telling(name=name, event=event, template=MOVED, tell=tell))
+def tells(
+    tell: Any, name: str = "SLOT_MOVED", event: type[Event] = SlotMoved, template: Template = MOVED
+) -> Extends[Telling[Any]]:
+    return Extends(TEMPLATES, Telling(name=name, event=event, template=template, tell=tell))
 
 
 def at_nine(event: SlotMoved) -> Told:
@@ -126,7 +128,28 @@ def test_what_is_told_already_is_not_told_twice(second: Extends[Any], line: str,
         built_in_texts(("notification", second)).read()
 
 
-@pytest.mark.parametrize("wrong", ["text", Told(user_id=UserId(UUID(int=1)), words={"when": 9})], ids=["no", "number"])  # type: ignore[dict-item]  # as untyped plugins may
+@pytest.mark.parametrize("text", ["title", "body", "sms", "email"])
+@pytest.mark.parametrize("wrong", ["We come {} {when}", "{when.year}", "{when:d}", "{when!r}", "{when", 9, None])
+def test_a_text_that_cannot_be_filled_puts_its_plugin_aside_before_anybody_is_told(text: str, wrong: Any) -> None:
+    bad = tells(at_nine, template=attrs.evolve(MOVED, **{text: wrong}))
+    extensions, guards = contributed(("slots", bad))
+    texts = Texts(extensions, guards)
+    assert texts.read() == []
+    assert texts.find("SLOT_MOVED") is None
+    assert guards.aside["slots"].reason == f"slots contributes SLOT_MOVED, whose {text} cannot be filled"
+    with pytest.raises(PluginError, match=f"whose {text} cannot be filled"):
+        built_in_texts(("notification", bad)).read()
+
+
+SOMEBODY = UserId(UUID(int=1))
+NO_WORDS: dict[str, Any] = {
+    "no": "text",
+    "number": Told(user_id=SOMEBODY, words={"when": 9}),  # type: ignore[dict-item]  # as untyped plugins may
+    "nul": Told(user_id=SOMEBODY, words={"when": "\0"}),
+}
+
+
+@pytest.mark.parametrize("wrong", NO_WORDS.values(), ids=NO_WORDS)
 def test_words_that_are_none_are_refused_and_counted(wrong: Any) -> None:
     texts = built_in_texts(("slots", tells(lambda _: wrong)))
     one = texts.read()[-1]

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from contextlib import suppress
+from typing import Any
 
 import attrs
 import pytest
 
 from plugins.notification.models import RETRY_AFTER
-from plugins.notification.ports import Medium, Message, Permanent, Temporary
+from plugins.notification.ports import Medium, Message, Permanent, Sent, Temporary
 from plugins.notification.sending import Courier
+from plugins.notification.templates import BUILT_IN
 from tests.plugins.notification.conftest import PACE, FakeChannel, Room
 
 
@@ -104,6 +106,72 @@ async def test_a_crash_between_send_and_mark_costs_one_repeat_under_the_same_key
     assert len(channel.sent) == 2
     assert channel.sent[0].key == channel.sent[1].key
     assert await clean.states(user) == [("push", "SENT", None)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [Sent("whisper", 12345), Sent("\0", "ref\0\ud800"), Sent("w" * 10_000, "r" * 10_000)],  # type: ignore[arg-type]
+    ids=["number", "nul", "long"],
+)
+async def test_whatever_a_channel_says_of_what_it_took_is_marked(clean: Room, odd: Sent) -> None:
+    user, _ = await clean.with_push()
+
+    class Odd:
+        async def send(self, _: Message) -> Sent:
+            return odd
+
+    await clean.courier(Medium.PUSH, Odd()).round()
+    assert await clean.states(user) == [("push", "SENT", None)]
+
+
+async def test_whatever_a_channel_says_of_what_it_refused_is_marked(clean: Room) -> None:
+    user, _ = await clean.with_push()
+    channel = FakeChannel()
+    channel.failures = [Temporary("whisper", "\0busy", retry_after="soon"), Permanent("whisper", 9)]  # type: ignore[arg-type]
+    courier = clean.courier(Medium.PUSH, channel)
+    await courier.round()
+    assert await clean.states(user) == [("push", "PENDING", "busy")]
+    await clean.run_out(user)
+    await courier.round()
+    assert await clean.states(user) == [("push", "FAILED", "9")]
+
+
+async def test_a_text_that_cannot_be_filled_costs_only_its_own_delivery(
+    clean: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = attrs.evolve(BUILT_IN["ORDER_PLACED"], email="We come {} {when}")
+    monkeypatch.setitem(clean.texts, "BAD", bad)
+    innocent, hit = [clean.users.add() for _ in range(3)], clean.users.add()
+    await clean.tell(innocent[0])
+    await clean.tell(hit, "BAD")
+    await clean.tell(innocent[1])
+    await clean.tell(innocent[2])
+    channel = FakeChannel()
+    await clean.courier(Medium.EMAIL, channel).round()
+    assert await clean.states(hit) == [("email", "FAILED", "bad_text")]
+    assert [await clean.states(user) for user in innocent] == [[("email", "SENT", None)]] * 3
+
+
+async def test_a_delivery_that_cannot_be_marked_leaves_those_beside_it_alone(
+    clean: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = [(await clean.with_push())[0] for _ in range(4)]
+    courier = clean.courier(Medium.PUSH, FakeChannel())
+    real, calls = courier._deliveries.sent, 0
+
+    async def once_broken(*args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ValueError("somebody's name")
+        await asyncio.sleep(0.01)  # so that those beside it are still under way
+        await real(*args)
+
+    monkeypatch.setattr(courier._deliveries, "sent", once_broken)
+    assert await courier.round() == 4
+    assert sorted([(await clean.states(user))[0][1] for user in users]) == ["PENDING", "SENT", "SENT", "SENT"]
+    assert "failed with ValueError" in caplog.text
+    assert "somebody" not in caplog.text
 
 
 async def test_a_process_that_slept_through_its_lease_sends_nothing(clean: Room) -> None:
