@@ -1,5 +1,9 @@
+import re
+
 import pytest
 
+from core.errors import Problem
+from plugins.user import upkeep_queries
 from plugins.user.models import Device
 from tests.plugins.user.conftest import House, NewHouse, new_address, new_phone
 
@@ -25,6 +29,72 @@ async def test_cleaning_keeps_what_still_counts(house: House) -> None:
     assert await house.db.fetchval(sessions, house.principal(young).session_id) == 1
     assert await house.db.fetchval("SELECT count(*) FROM users.code_counters WHERE subject = 'long ago'") == 0
     assert await house.db.fetchval("SELECT count(*) FROM users.revocations WHERE session_id = $1", who.session_id) == 0
+
+
+UNUSED = "UPDATE users.sessions SET rotated_at = rotated_at - make_interval(days => $2) WHERE id = $1"
+OLDER = "UPDATE users.refresh_tokens SET issued_at = issued_at - interval '31 days' WHERE session_id = $1"
+
+
+async def test_an_old_token_of_an_open_session_still_ends_its_family(house: House) -> None:
+    done = await house.sign_in()
+    session, stolen = house.principal(done).session_id, done.tokens.refresh_token
+    current = (
+        await house.sessions.refresh((await house.sessions.refresh(stolen, None)).refresh_token, None)
+    ).refresh_token
+    async with house.db.transaction() as tx:
+        await tx.execute(OLDER, session)
+    await house.upkeep.clean()
+    with pytest.raises(Problem):
+        await house.sessions.refresh(stolen, None)
+    assert await house.db.fetchval("SELECT end_reason FROM users.sessions WHERE id = $1", session) == "REUSE"
+    with pytest.raises(Problem):
+        await house.sessions.refresh(current, None)
+
+
+async def test_a_session_that_may_idle_for_long_is_kept_for_as_long(new_house: NewHouse) -> None:
+    house = new_house(refresh_idle_days=60)
+    idle, over = [await house.sign_in() for _ in range(2)]
+    async with house.db.transaction() as tx:
+        for done, days in ((idle, 59), (over, 61)):
+            await tx.execute(UNUSED, house.principal(done).session_id, days)
+            await tx.execute(OLDER, house.principal(done).session_id)
+    await house.upkeep.clean()
+    assert (await house.sessions.refresh(idle.tokens.refresh_token, None)).refresh_token
+    left = "SELECT count(*) FROM users.refresh_tokens WHERE session_id = $1"
+    assert await house.db.fetchval(left, house.principal(idle).session_id) == 2
+    assert await house.db.fetchval(left, house.principal(over).session_id) == 0
+
+
+async def test_a_sessions_tokens_go_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.user.upkeep.BATCH", 2)
+    done = await house.sign_in()
+    session, token = house.principal(done).session_id, done.tokens.refresh_token
+    for _ in range(4):
+        token = (await house.sessions.refresh(token, None)).refresh_token
+    async with house.db.transaction() as tx:
+        await tx.execute(UNUSED, session, 31)
+    await house.upkeep.clean()
+    assert await house.db.fetchval("SELECT count(*) FROM users.sessions WHERE id = $1", session) == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "args", "index"),
+    [
+        (upkeep_queries.OLD_CHALLENGES, (5000,), "challenges_age"),
+        (upkeep_queries.OLD_REVOCATIONS, (5000,), "revocations_at"),
+        (upkeep_queries.OLD_TOKENS, (5000, 31), "sessions_rotated"),
+        (upkeep_queries.OLD_SESSIONS, (5000, 31), "sessions_rotated"),
+    ],
+)
+async def test_what_is_asked_by_age_is_found_by_its_index(
+    house: House, statement: str, args: tuple[object, ...], index: str
+) -> None:
+    async with house.db.connection() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        plan = await connection.fetch(f"EXPLAIN {statement}", *args)
+        await connection.execute("RESET enable_seqscan")
+    asked = "\n".join(row[0] for row in plan)
+    assert re.search(rf"{index} .*\n(.*\n)?\s+Index Cond: \(\w+ [<>] ", asked), asked
 
 
 async def test_codes_that_nobody_uses_make_sending_strict(
