@@ -88,11 +88,11 @@ WHERE challenge_id = $1
 # The whole table: it holds what was not sent within five minutes.
 DROP_EXPIRED = "DELETE FROM users.code_messages WHERE expires_at <= clock_timestamp()"
 
-# challenges_age.
+# challenges_age, which can be asked about now(), and not about clock_timestamp(): that one changes meanwhile.
 GUARD = """
 WITH seen AS (
     SELECT count(*) AS sent, count(c.claimed_at) AS used FROM users.challenges c
-    WHERE c.created_at > clock_timestamp() - interval '10 minutes'
+    WHERE c.created_at > now() - interval '10 minutes'
 ), before AS (
     SELECT g.strict_until > clock_timestamp() AS strict FROM users.code_guard g
 )

@@ -95,8 +95,8 @@ SELECT id, coalesce(device_type, '') AS device, created_at AS began, rotated_at 
 FROM users.sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at DESC LIMIT 50
 """
 
-# revocations_at.
-REVOKED = "SELECT session_id FROM users.revocations WHERE at > clock_timestamp() - make_interval(secs => $1)"
+# revocations_at, which can be asked about now(), and not about clock_timestamp(): that one changes meanwhile.
+REVOKED = "SELECT session_id FROM users.revocations WHERE at > now() - make_interval(secs => $1)"
 
 
 class Accounts:

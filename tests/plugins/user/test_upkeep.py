@@ -3,7 +3,7 @@ import re
 import pytest
 
 from core.errors import Problem
-from plugins.user import upkeep_queries
+from plugins.user import code_queries, queries, upkeep_queries
 from plugins.user.models import Device
 from tests.plugins.user.conftest import House, NewHouse, new_address, new_phone
 
@@ -84,6 +84,8 @@ async def test_a_sessions_tokens_go_in_batches(house: House, monkeypatch: pytest
         (upkeep_queries.OLD_REVOCATIONS, (5000,), "revocations_at"),
         (upkeep_queries.OLD_TOKENS, (5000, 31), "sessions_rotated"),
         (upkeep_queries.OLD_SESSIONS, (5000, 31), "sessions_rotated"),
+        (code_queries.GUARD, (200, 20, 30), "challenges_age"),
+        (queries.REVOKED, (960.0,), "revocations_at"),
     ],
 )
 async def test_what_is_asked_by_age_is_found_by_its_index(
