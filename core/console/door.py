@@ -220,6 +220,8 @@ def _acting(body: bytes) -> Acting | str:
         return "`who` is an account and its machine: asha@desk"
     if not SHORTEST <= len(reason) <= LONGEST:
         return f"The reason is for the audit log: {SHORTEST} to {LONGEST} characters."
+    if not reason.isprintable():  # PostgreSQL takes no NUL, and a terminal that lists the log would obey the others
+        return "The reason is for the audit log: letters, digits and signs that can be seen."
     return Acting(f"console:{who}", reason)
 
 

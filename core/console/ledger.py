@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 
+import asyncpg
 import attrs
 
 from core import audit
@@ -17,6 +18,8 @@ from core.types import utc_now
 LIMIT = 2.0
 """Seconds for one try: whoever asks for a console does not wait longer for a database that is away."""
 AGAIN = 2.0
+REFUSED = (asyncpg.DataError, ValueError, TypeError)
+"""An act that can never be written: a NUL, as PostgreSQL says; or what asyncpg cannot send, or orjson not encode."""
 log = logging.getLogger("core.console")
 
 
@@ -49,17 +52,23 @@ class Ledger:
         return await self.settle()
 
     async def settle(self) -> bool:
-        """Write what waits, in order; whether nothing waits any more."""
+        """Write what waits, in order; whether all of it is written. What can never be is left to the process's log."""
+        written = True
         async with self._turn:
             while self._waiting:
+                act = self._waiting[0]
                 try:
                     async with asyncio.timeout(LIMIT):
-                        await self._write(self._waiting[0])
+                        await self._write(act)
+                except REFUSED as error:  # no outage: everything after it would wait for ever
+                    what = (act.action, act.by.actor, type(error).__name__)
+                    log.error("%s by %s is not in the audit log: %s", *what)  # noqa: TRY400  its text may quote the act
+                    written = False
                 except (Problem, *UNREACHABLE) as error:
                     log.info("an act waits for the audit log: %s", type(error).__name__)
                     return False
                 self._waiting.popleft()
-        return True
+        return written
 
     async def follow(self) -> None:
         """For ever: write what waits whenever the database is back."""

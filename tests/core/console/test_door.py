@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from core.audit import Acting
 from core.console import asking, door, session
 from core.console.asking import NoConsole, local
 from core.console.door import is_here
@@ -59,12 +60,28 @@ async def test_without_the_token_nothing_opens(probe: Probe) -> None:
         (WHO, "", "for the audit log"),
         (WHO, " x ", "for the audit log"),
         (WHO, "y" * 201, "for the audit log"),
+        (WHO, "slow\0orders", "that can be seen"),
+        (WHO, "slow \x1b[2J orders", "that can be seen"),
+        (f"{WHO}\0", WHY, "an account and its machine"),
     ],
 )
 async def test_who_and_why_must_be_said(probe: Probe, who: str, why: str, said: str) -> None:
     with pytest.raises(NoConsole, match=said):
         await ask(probe, who, why)
     assert probe.app.console.visit is None
+
+
+async def test_what_the_audit_log_can_never_take_holds_nothing_up(
+    probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger, by = probe.app.console.ledger, Acting(f"console:{WHO}", WHY)
+    for unwritable in ("\0", "\ud800"):
+        assert not await ledger.note("log.level", "replica:here", by, logger=f"private{unwritable}")
+        assert ledger.waiting == 0
+        assert "log.level by console:asha@desk is not in the audit log" in caplog.messages[-1]
+        assert "private" not in caplog.messages[-1]
+    assert await ledger.note("log.level", "replica:here", by, logger="core")
+    assert (await noted(probe))[-1][3] == {"reason": WHY, "logger": "core"}
 
 
 async def test_what_is_no_question_is_refused(probe: Probe) -> None:
