@@ -11,7 +11,7 @@ from core.store.db import Db, Row
 
 @attrs.frozen
 class Message:
-    """One sealed code on its way; `expires_in` is in seconds."""
+    """One sealed code on its way; `expires_in` is in seconds: 0 for one that was used, or guessed at too often."""
 
     challenge: UUID
     phone: str
@@ -64,15 +64,17 @@ SELECT session_id, salt, token_hash, is_new, id, phone, name, email, profile_ima
 FROM users.repeat_sign_in($1, $2, $3, $4, $5, $6, $7)
 """
 
-# code_messages_due. The new time of the next attempt is the lease: another worker leaves the row alone until then.
+# code_messages_due, challenges_pkey. The new time of the next attempt is the lease: another worker leaves the row alone
+# until then.
 CLAIM = """
 UPDATE users.code_messages m SET attempts = m.attempts + 1, next_attempt_at = clock_timestamp() + interval '15 seconds'
 WHERE m.challenge_id IN (
     SELECT d.challenge_id FROM users.code_messages d
     WHERE d.next_attempt_at <= clock_timestamp() AND d.expires_at > clock_timestamp()
     ORDER BY d.next_attempt_at FOR UPDATE SKIP LOCKED LIMIT $1)
-RETURNING m.challenge_id, m.phone, m.sealed,
-          ceil(extract(epoch FROM m.expires_at - clock_timestamp()))::integer AS expires_in
+RETURNING m.challenge_id, m.phone, m.sealed, coalesce(
+    (SELECT ceil(extract(epoch FROM m.expires_at - clock_timestamp()))::integer
+     FROM users.challenges c WHERE c.id = m.challenge_id AND c.live AND c.attempts < $2), 0) AS expires_in
 """
 
 # The primary key.
@@ -125,10 +127,10 @@ class Codes:
         """Run users.repeat_sign_in; its arguments are named in the migration."""
         return await self._db.command(REPEAT, *args)
 
-    async def claim(self, limit: int) -> list[Message]:
-        """Take messages that are due, for fifteen seconds."""
+    async def claim(self, limit: int, attempts: int) -> list[Message]:
+        """Take messages that are due, for fifteen seconds. A code may be tried `attempts` times."""
         async with self._db.transaction() as tx:
-            rows = await tx.fetch(CLAIM, limit)
+            rows = await tx.fetch(CLAIM, limit, attempts)
         return [Message(r["challenge_id"], r["phone"], r["sealed"], r["expires_in"]) for r in rows]
 
     async def delivered(self, challenge: UUID) -> None:

@@ -23,8 +23,9 @@ SEND_LIMIT = 6.5
 class Courier:
     """The worker and its wake-up."""
 
-    def __init__(self, codes: Codes, book: CodeBook, counts: Counts | None = None) -> None:
-        self._codes, self._book, self._counts = codes, book, counts or Counts()
+    def __init__(self, codes: Codes, book: CodeBook, attempts: int, counts: Counts | None = None) -> None:
+        """A code that was tried `attempts` times is sent no more."""
+        self._codes, self._book, self._attempts, self._counts = codes, book, attempts, counts or Counts()
         self._wake = asyncio.Event()
         self._flying = 0
 
@@ -50,7 +51,7 @@ class Courier:
 
     async def _claim(self, limit: int) -> Sequence[Message]:
         try:
-            return await self._codes.claim(limit)
+            return await self._codes.claim(limit, self._attempts)
         except Problem:
             log.warning("the queue of codes could not be read")
             return ()

@@ -61,7 +61,7 @@ class UserPlugin:
         settings, db = kernel.section(UserSettings), kernel.db
         book, codes, rows = CodeBook(settings.code_pepper.reveal()), Codes(db), AddressRows()
         self._kernel, self._counts = kernel, Counts()
-        self._courier = Courier(codes, book, self._counts)
+        self._courier = Courier(codes, book, settings.code_attempts, self._counts)
         self._sessions = Sessions(db, SessionRows(), settings, kernel.tokens)
         self._users = UserService(db, Accounts(), self._sessions)
         self._signin = SignIn(codes, book, settings, kernel.tokens, self._courier.poke, self._counts)

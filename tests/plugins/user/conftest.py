@@ -145,7 +145,7 @@ def new_house(own_db: Db) -> NewHouse:
         settings = UserSettings(code_pepper=Secret(PEPPER), **{"sends_per_second": 1_000_000, **changes})
         tokens = TokenIssuer("s" * 32, [], issuer="test", audience="test", minutes=15)
         book, codes = CodeBook(PEPPER), Codes(own_db)
-        courier = Courier(codes, book)
+        courier = Courier(codes, book, settings.code_attempts)
         sessions = Sessions(own_db, SessionRows(), settings, tokens)
         return House(
             own_db,

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from core.errors import Problem
 from core.store.db import Db
 from core.store.pool import Pool
 from plugins.user.code_queries import Codes
@@ -93,10 +94,24 @@ async def test_an_expired_code_is_never_sent_and_is_forgotten(house: House) -> N
     assert await queued(house, phone) == 0
 
 
+async def test_a_code_that_nobody_can_use_any_more_is_not_sent_again(house: House) -> None:
+    outbox, used, guessed, waits = Outbox(), new_phone(), new_phone(), new_phone()
+    codes = [await house.send(phone) for phone in (used, guessed, waits)]
+    await house.verify(used, codes[0])
+    for _ in range(house.settings.code_attempts):
+        with pytest.raises(Problem):
+            await house.verify(guessed, "000000" if codes[1] != "000000" else "111111")
+    async with running(house.courier, outbox), asyncio.timeout(8):
+        for phone in (used, guessed, waits):
+            while await queued(house, phone):
+                await asyncio.sleep(0.01)
+    assert [to(outbox, phone) for phone in (used, guessed, waits)] == [[], [], [codes[2]]]
+
+
 async def test_a_code_sealed_with_another_pepper_is_dropped(house: House, caplog: pytest.LogCaptureFixture) -> None:
     outbox, phone = Outbox(), new_phone()
     code = await house.send(phone)
-    async with running(Courier(house.codes, CodeBook("q" * 32)), outbox):
+    async with running(Courier(house.codes, CodeBook("q" * 32), 3), outbox):
         async with asyncio.timeout(5):
             while await queued(house, phone):
                 await asyncio.sleep(0.01)
@@ -108,7 +123,7 @@ async def test_a_code_sealed_with_another_pepper_is_dropped(house: House, caplog
 
 async def test_a_courier_waits_for_its_database(caplog: pytest.LogCaptureFixture) -> None:
     away = Db(Pool("postgresql://nobody@127.0.0.1:1/none", size=1, warm=0, connect=0.2, server={}), acquire=0.2)
-    async with running(Courier(Codes(away), CodeBook(PEPPER)), Outbox()):
+    async with running(Courier(Codes(away), CodeBook(PEPPER), 3), Outbox()):
         await until(lambda: "could not be read" in caplog.text)
 
 
