@@ -61,7 +61,7 @@ class Http:
                     url, headers=headers, json=json, data=form, allow_redirects=False
                 ) as response:
                     call.answered(response.status)
-                    content = await response.content.read(MAX_ANSWER)
+                    content = await _whole(response.content)
                     return Answer(response.status, _object(content), _seconds(response.headers.get("Retry-After", "")))
         except TimeoutError:
             raise Temporary(provider, "timeout") from None
@@ -78,6 +78,14 @@ def refusal(provider: str, answer: Answer) -> NotSent:
     if answer.status in (401, 403, 404, 418) or answer.status < 400:  # noqa: PLR2004  our keys or addresses are wrong
         return Temporary(provider, "misconfigured")
     return Permanent(provider, "refused")
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Up to the bound. One `read` gives only what has arrived by then, such as the first of two segments."""
+    got = bytearray()
+    while len(got) < MAX_ANSWER and (part := await content.read(MAX_ANSWER - len(got))):
+        got += part
+    return bytes(got)
 
 
 def _object(content: bytes) -> Mapping[str, Any]:
