@@ -4,6 +4,7 @@ Reading costs nothing worth naming and may be done on the loop at any time; only
 asked for, which `read` does (`core.observe.queues`). Durations are in `app.meter`, a tally a route.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -77,14 +78,20 @@ class Figures:
                 for tally in meter.tallies
                 for digit, name in enumerate(CLASSES, start=2)
             ),
-            "errors_total": lambda: (
-                ((tally.route, code), times) for tally in meter.tallies for code, times in tally.codes.items()
-            ),
+            "errors_total": self._refusals,
             "requests_in_progress": lambda: _plain(shedder.inside),
             "requests_shed_total": lambda: (
                 ((rank.name.lower(),), shedder.refused[rank]) for rank in Rank if rank is not Rank.HEALTH
             ),
         }
+
+    def _refusals(self) -> Samples:
+        """Summed, for a plugin that was left out may have declared another's route."""
+        found = Counter[tuple[str, str]]()
+        for tally in self._app.meter.tallies:
+            for code, times in tally.codes.items():
+                found[tally.route, code] += times
+        return found.items()
 
     def _resources(self) -> Readers:
         kernel, pools = self._app.kernel, self.pools

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import orjson
 
+from core.errors import INTERNAL
+
 KERNEL, NOWHERE = "kernel", "-"
 """Whose route it is, and its name, where no route took the request."""
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0)
@@ -29,8 +31,8 @@ class Tally:
         self.seconds = 0.0
         self.statuses = [0] * 6
         """Requests by the first digit of their status."""
-        self.codes: dict[str, int] = {}
-        """Refusals by error code."""
+        self.codes: dict[str, int] = {INTERNAL.name: 0}
+        """Refusals by error code. The one that an alert asks for is there at 0: what begins at 1 did not increase."""
         self.kept = False
         """Its answers are kept in memory; `remembered` of them came from there."""
         self.remembered = 0

@@ -21,7 +21,7 @@ def test_a_duration_falls_into_the_first_bucket_that_holds_it(seconds: float, pl
     one = Tally("p", "GET /x")
     one.count(seconds, 200, "")
     assert [index for index, count in enumerate(one.buckets) if count] == [place]
-    assert (one.requests, one.seconds, one.statuses[2], one.codes) == (1, seconds, 1, {})
+    assert (one.requests, one.seconds, one.statuses[2], one.codes) == (1, seconds, 1, {"SYS_001": 0})
 
 
 def test_a_quantile_is_reckoned_as_prometheus_does() -> None:
@@ -53,7 +53,7 @@ async def test_every_kind_of_answer_is_counted(new_probe: NewProbe) -> None:
         assert (cached.statuses[2], cached.statuses[3]) == (2, 1), "the second and third came from memory"
         assert tally(app, "GET /api/v1/probe/boom").codes == {"SYS_001": 1}
         nowhere = tally(app, "-")
-        assert nowhere.codes == {"RES_001": 1, "METHOD_NOT_ALLOWED": 1, "VAL_004": 1}
+        assert nowhere.codes == {"SYS_001": 0, "RES_001": 1, "METHOD_NOT_ALLOWED": 1, "VAL_004": 1}
         assert nowhere.statuses == [0, 0, 1, 0, 3, 0], "and a preflight"
         assert not [one for one in app.meter.tallies if "health" in one.route]
 

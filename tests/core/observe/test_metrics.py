@@ -106,6 +106,10 @@ async def test_what_was_never_counted_is_zero_from_the_start(new_probe: NewProbe
     async with new_probe() as probe:
         families = await scraped(probe.app)
         assert values(families, "requests_total")["probe", "POST /api/v1/probe/add", "2xx"] == 0
+        assert set(values(families, "errors_total").values()) == {0}
+        assert values(families, "errors_total")["GET /api/v1/probe/boom", "SYS_001"] == 0, (
+            "alerts see its first failure"
+        )
         assert {key[0] for key in values(families, "requests_shed_total")} == {
             "reports", "catalogue", "own", "cart", "vital",
         }  # fmt: skip
@@ -116,6 +120,15 @@ async def test_what_was_never_counted_is_zero_from_the_start(new_probe: NewProbe
         assert values(families, "plugin_up") == {("probe",): 1}
         assert values(families, "probe_arrivals_total") == {("small",): 0, ("large",): 0}
         assert values(families, "job_last_success_seconds")["privacy.erase",] in (0, pytest.approx(time.time(), abs=60))
+
+
+async def test_a_route_that_two_plugins_declared_is_told_once(new_probe: NewProbe) -> None:
+    async with new_probe() as probe:
+        probe.app.meter.route("left out", "GET /api/v1/probe/boom")
+        await probe.get("/probe/boom")
+        lines = [line for line in (await text_of(probe.app)).splitlines() if line.startswith("vurksha_errors_total")]
+        mine = [line for line in lines if "boom" in line and "SYS_001" in line]
+        assert [line.split()[-1] for line in mine] == ["1.0"]
 
 
 async def test_events_jobs_pool_and_cache_are_told(probe: Probe) -> None:
