@@ -150,12 +150,17 @@ class Courier:
         if not delivery.preferences.media(template.type, (self.medium,)):
             raise Permanent("none", "not_wanted")
         message = _filled(self.medium, delivery, template, to)
-        if time.monotonic() > last_start:
-            return None
+        return None if time.monotonic() > last_start else await self._hand_over(message)
+
+    async def _hand_over(self, message: Message) -> Sent:
+        """Bounded, whatever the channel waits for: after the lease another replica would send it too."""
         try:
-            return await self._channel.send(message)
+            async with asyncio.timeout(self._pace.slowest):
+                return await self._channel.send(message)
         except NotSent:
             raise
+        except TimeoutError:
+            raise Temporary(self.medium, "timeout") from None
         except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
             log.error("the %s channel failed with %s", self.medium, type(error).__name__)  # noqa: TRY400  a provider's text may name people
             raise Temporary(self.medium, "internal") from None

@@ -57,12 +57,22 @@ class AccessTokens:
         self._http, self._account, self._url = http, account, token_url
         self._token, self._until = "", 0.0
         self._lock = asyncio.Lock()
+        self._renewals = 0
+        self._refusal: Temporary | None = None
+        """What came of the last renewal, when that was no token."""
 
     async def get(self) -> str:
-        """Raises Temporary when Google gives none."""
+        """Raises Temporary when Google gives none.
+
+        Whoever waited for another's renewal takes what came of it, a failure too: were each to ask again, the last of
+        many would wait longer than its lease.
+        """
+        seen = self._renewals
         async with self._lock:
-            if time.monotonic() >= self._until:
+            if seen == self._renewals and time.monotonic() >= self._until:
                 await self._renew()
+            if self._refusal is not None:
+                raise Temporary(PROVIDER, self._refusal.reason, retry_after=self._refusal.retry_after)
             return self._token
 
     def drop(self, token: str) -> None:
@@ -71,6 +81,15 @@ class AccessTokens:
             self._until = 0.0
 
     async def _renew(self) -> None:
+        try:
+            await self._ask()
+        except Temporary as refusal:
+            self._refusal = refusal
+        else:
+            self._refusal = None
+        self._renewals += 1
+
+    async def _ask(self) -> None:
         asked = time.monotonic()
         form = {"grant_type": GRANT, "assertion": self._assertion()}
         answer = await self._http.post(PROVIDER, self._url, headers={}, form=form)

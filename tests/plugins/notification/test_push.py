@@ -1,5 +1,7 @@
 """FCM against a server that speaks its protocol."""
 
+import asyncio
+
 import attrs
 import pytest
 
@@ -36,6 +38,18 @@ async def test_an_access_token_is_replaced_before_it_ends_or_when_it_is_refused(
         await push.send(PUSH)
     await push.send(PUSH)
     assert world.google.token_calls == 3
+
+
+async def test_those_who_wait_for_an_access_token_share_what_comes_of_it(world: World, channels: Channels) -> None:
+    push = channels.by_medium[Medium.PUSH]
+    world.google.fault = server.HANG
+    said = await asyncio.gather(*(push.send(PUSH) for _ in range(4)), return_exceptions=True)
+    assert [getattr(one, "reason", one) for one in said] == ["timeout"] * 4
+    assert world.google.calls == 1, "else the fourth would wait for four time-outs"
+    world.google.fault, world.google.lifetime = None, 100  # below the margin: never kept, but good for those who wait
+    assert all([await push.send(PUSH)])
+    await asyncio.gather(*(push.send(PUSH) for _ in range(4)))
+    assert world.google.token_calls == 2
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,19 @@ async def test_a_process_that_slept_through_its_lease_sends_nothing(clean: Room)
     assert await clean.states(user) == [("push", "PENDING", None)]
 
 
+async def test_a_send_that_would_outlast_its_lease_is_given_up(clean: Room) -> None:
+    user, _ = await clean.with_push()
+    channel = FakeChannel()
+
+    async def hang(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    channel.before = hang
+    async with asyncio.timeout(10):
+        await clean.courier(Medium.PUSH, channel, attrs.evolve(PACE, slowest=0.5)).round()
+    assert await clean.states(user) == [("push", "PENDING", "timeout")]
+
+
 async def test_a_temporary_failure_is_tried_again_after_the_agreed_waits_and_then_given_up(clean: Room) -> None:
     user, _ = await clean.with_push()
     channel = FakeChannel()
