@@ -18,7 +18,7 @@ from core.kernel import Kernel, Manifest
 from core.observe.counts import Count
 from core.privacy.model import PersonalData
 from core.services import Provided
-from core.tasks import SILENCE, Tasks
+from core.tasks import SILENCE
 from plugins.order.ports import ORDERS, PAYMENT_METHODS
 from plugins.payment import commands, method_routes, routes, subscribers
 from plugins.payment.booking import Booking
@@ -171,7 +171,7 @@ class PaymentPlugin:
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        tasks, workers = Tasks(), (self._callers, self._readers)
+        tasks, workers = self._kernel.tasks, (self._callers, self._readers)
         async with self._providers.opened():
             for name, worker in zip(("calls", "notices"), workers, strict=True):
                 tasks.forever(f"payment {name}", worker.run, silence=SILENCE)

@@ -13,7 +13,7 @@ from core.kernel import Kernel, Manifest, Seed
 from core.privacy.model import PersonalData
 from core.services import Provided
 from core.store.redis import RedisDown
-from core.tasks import SILENCE, Tasks
+from core.tasks import SILENCE
 from plugins.product.catalogue import Catalogue
 from plugins.product.editing import Editor
 from plugins.product.feed import Feed
@@ -84,7 +84,7 @@ class ProductPlugin:
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        tasks, feed, redis = Tasks(), self._feed, self._kernel.redis
+        tasks, feed, redis = self._kernel.tasks, self._feed, self._kernel.redis
 
         async def publish(message: bytes) -> None:
             with suppress(RedisDown):  # the others look by themselves within a second

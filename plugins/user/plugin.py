@@ -18,7 +18,7 @@ from core.observe.counts import Count
 from core.privacy.model import PEOPLE, PersonalData
 from core.services import Provided
 from core.session_book import SESSION_BOOK
-from core.tasks import SILENCE, Tasks
+from core.tasks import SILENCE
 from plugins.user.address_queries import AddressRows
 from plugins.user.address_routes import AddressRoutes
 from plugins.user.addresses import AddressBook
@@ -111,7 +111,7 @@ class UserPlugin:
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        sender, tasks = self._kernel.services.get(CODE_SENDER), Tasks()
+        sender, tasks = self._kernel.services.get(CODE_SENDER), self._kernel.tasks
         with suppress(Problem):  # the feed goes on trying; until then nobody's token is believed
             await self._sessions.feed.read()
         tasks.forever("user.revocations", self._sessions.feed.run, silence=SILENCE)

@@ -1,10 +1,13 @@
 """Which provider is chosen, and what becomes of a shop without the plugin."""
 
+import asyncio
+
 import pytest
 
 from core.plugins import PluginError, find
 from core.testing import NewKernel
 from core.types import uuid7
+from plugins.payment.working import Worker
 from plugins.product.ports import CATALOG
 from tests.plugins.order.conftest import CATEGORY, Shop
 
@@ -60,3 +63,24 @@ async def test_half_of_razorpays_keys_are_a_mistake(kernel: NewKernel, with_paym
 async def test_another_plugins_provider_may_be_chosen(kernel: NewKernel, with_payments: list[type]) -> None:
     app = await kernel(with_payments, VURKSHA_PAYMENT__PROVIDER="elsewhere")
     assert (await app.post("/webhooks/sandbox", body=b"{}")).status == 404
+
+
+async def test_workers_that_keep_failing_put_the_plugin_aside(
+    kernel: NewKernel, with_payments: list[type], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Worker) -> None:
+        raise LookupError
+
+    monkeypatch.setattr("core.tasks.LONGEST_PAUSE", 0.001)
+    with monkeypatch.context() as broken:
+        broken.setattr(Worker, "run", fail)
+        app = await kernel(with_payments)
+        guards = app.app.kernel.guards
+        async with asyncio.timeout(5):
+            while guards.available("payment"):
+                await asyncio.sleep(0.01)
+    assert guards.aside["payment"].reason in ("payment calls keeps failing", "payment notices keeps failing")
+    guards.follow({})
+    async with asyncio.timeout(5):
+        while "payment calls" not in app.app.wiring.tasks["payment"].names:
+            await asyncio.sleep(0.01)
