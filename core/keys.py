@@ -25,6 +25,11 @@ log = logging.getLogger("core.keys")
 POLL = 2.0
 SETTLE = 10.0
 """Seconds after which every replica that reaches the database knows a key, or knows that it is revoked."""
+DOUBT = 4.0
+"""Seconds after the last reading from which a key that the ring lacks may be a good one, should another reading fail.
+
+Well before SETTLE, when such a key may sign: the next look is POLL later, and takes the time of two readings to fail.
+"""
 MARGIN = 60.0
 """Seconds that a retired key verifies beyond the life of the last token it may have signed."""
 NONCE = 12
@@ -86,12 +91,13 @@ class KeyRing:
 
     async def read(self) -> None:
         """Take over what the table says. Raises UNAVAILABLE."""
+        began = time.monotonic()
         rows = await self._db.fetch(RING, self._tokens.lifetime + MARGIN)
         seen = sorted(tuple(row) for row in rows)
         if seen != self._seen:
             self._adopt(rows)
             self._seen = seen
-        self._tokens.stale, self._read_at = False, time.monotonic()
+        self._tokens.stale, self._read_at = False, began
 
     def _adopt(self, rows: Sequence[Row]) -> None:
         configured = {key.kid: key for key in self._tokens.configured}
@@ -118,7 +124,7 @@ class KeyRing:
             await self.read()
         except Problem:
             log.warning("the ring of signing keys could not be read")
-            if time.monotonic() - self._read_at > SETTLE:
+            if time.monotonic() - self._read_at > DOUBT:
                 self._tokens.stale = True
 
     async def run(self) -> None:

@@ -221,7 +221,7 @@ async def test_with_the_database_away_the_last_ring_holds_and_nobody_is_turned_a
         await replica.ring._refresh()
         assert replica.refuses(token) is None
         assert not replica.tokens.stale, "not yet"
-        patch.setattr(keys, "SETTLE", 0.0)
+        patch.setattr(keys, "DOUBT", 0.0)
         await replica.ring._refresh()
     await rotated(db, book)
     await ahead.ring.read()

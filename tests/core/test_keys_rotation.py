@@ -10,7 +10,10 @@ import pytest
 
 from core import keys, keys_book
 from core.app import App
+from core.auth import TokenIssuer
 from core.keys_book import KeyBook
+from core.store.db import READ, Db
+from core.store.pool import Pool
 from core.testing import Person
 from tests.conftest import NewDatabase
 from tests.core.harness import Probe, running, settings_of
@@ -83,3 +86,15 @@ async def test_keys_rotate_under_load_without_a_401_and_a_revoked_one_ends_every
         for replica in replicas:
             await until_refused(replica, first)
             assert (await replica.get("/probe/mine", as_=last)).status == 200
+
+
+@pytest.mark.parametrize(("ago", "stale"), [(1.0, False), (5.0, True)])
+async def test_a_ring_that_cannot_be_read_is_doubted_before_a_key_it_lacks_may_sign(*, ago: float, stale: bool) -> None:
+    away = Db(Pool("postgresql://nobody@127.0.0.1:1/none", size=1, warm=0, connect=0.2, server={}), acquire=0.2)
+    tokens = TokenIssuer("s" * 40, [], issuer="vurksha", audience="app", minutes=15)
+    ring = keys.KeyRing(away, tokens)
+    ring._read_at = time.monotonic() - ago
+    await ring._refresh()
+    assert tokens.stale is stale
+    fails = 2 * (0.3 + READ)  # a connection is waited for, and a reading is tried twice
+    assert keys.DOUBT + keys.POLL + fails < keys.SETTLE, "the next look may be as late as that"
