@@ -1,9 +1,9 @@
 """The encoded answers in Redis, which reads are sent from.
 
-A copy says whose it is, which version of the cart it shows, at which revision of the catalogue it was priced, and when
-PostgreSQL last confirmed it. It can lag behind PostgreSQL in one way only: Redis did not take a newer one. So a replica
-marks the carts it could not write, tells the others through PostgreSQL, and none of them reads such a copy until it has
-dropped it; and no replica takes a copy's word for longer than a minute.
+A copy says whose it is, which version of the cart it shows, in which form and at which revision of the catalogue it was
+priced, and when PostgreSQL last confirmed it. It can lag behind PostgreSQL in one way only: Redis did not take a newer
+one. So a replica marks the carts it could not write, tells the others through PostgreSQL, and none of them reads such a
+copy until it has dropped it; and no replica takes a copy's word for longer than a minute.
 """
 
 import time

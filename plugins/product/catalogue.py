@@ -1,14 +1,18 @@
 """Every product in memory, and how an answer made from it learns that it has aged.
 
-`version` rises with every change, `membership` when a list may hold other products than before, `revision` with edits
-only. An answer remembers the version; when that moved, it looks at the stamps of its products and at the membership.
+`version` rises with every change, `membership` when a list may hold other products than before. An answer remembers
+the version; when that moved, it looks at the stamps of its products and at the membership. Both count in this process
+only; what is compared with other replicas is the `fingerprint`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from time import monotonic
 from typing import TypeVar
 from uuid import UUID
+
+import orjson
 
 from core.errors import UNAVAILABLE, Problem
 from core.types import Paise
@@ -25,9 +29,9 @@ class Catalogue:
     """The memory. Nothing here waits."""
 
     def __init__(self) -> None:
-        self.version = self.membership = self.revision = 0
+        self.version = self.membership = 0
         self.fingerprint = 0
-        """Of all ids and their versions: equal on two replicas that know the same products."""
+        """Equal on two replicas, or before and after a restart, if they show others the same products: not of stock."""
         self.entries: dict[UUID, Entry] = {}
         self.categories: dict[UUID, Category] = {}
         self.banners: Sequence[Banner] = ()
@@ -96,7 +100,9 @@ class Catalogue:
 
     def shelve(self, categories: Iterable[Category], banners: Sequence[Banner]) -> None:
         """New categories and banners. Every product is a new entry, because it shows its category."""
+        self.fingerprint ^= self._open()
         self.categories = {category.id: category for category in categories}
+        self.fingerprint ^= self._open()
         self.banners = banners
         for entry in list(self.entries.values()):
             self._enter(entry.product, entry.stock)
@@ -137,15 +143,30 @@ class Catalogue:
         shown = product.is_active and category is not None and category.is_active
         self.entries[product.id] = Entry(product=product, stock=stock, stamp=self.version, on_sale=shown)
 
+    def _open(self) -> int:
+        """The part of the fingerprint that says which categories are active: they decide what is on sale."""
+        marks = 0
+        for category in self.categories.values():
+            marks ^= _digest(category.id) if category.is_active else 0
+        return marks
+
     def _edited(self) -> None:
         self.version += 1
         self.membership += 1
-        self.revision += 1
         self._orders.clear()
 
 
 def _mark(product: Product) -> int:
-    return hash((product.id.int, product.version))
+    """Of what others see of it. The version alone would not do: a server that took over may count one twice."""
+    p = product
+    bounds = (p.min_order_quantity, p.max_order_quantity)
+    prices = (p.unit_price_paise, p.price_paise, p.discount_bp)
+    return _digest((p.id, p.version, p.name, p.slug, p.unit, p.image_url, prices, bounds, p.category_id, p.is_active))
+
+
+def _digest(value: object) -> int:
+    """The same in every process, which Python's own hash of a text is not."""
+    return int.from_bytes(blake2b(orjson.dumps(value), digest_size=8).digest())
 
 
 def _view(entry: Entry) -> ProductView:

@@ -99,7 +99,11 @@ class Catalog(Protocol):
 
     @property
     def revision(self) -> int:
-        """Rises when a name, price, picture, limit or the being sold of any product changes; not with stock."""
+        """Another number when a name, price, picture, limit or the being sold of any product changes; not with stock.
+
+        Not negative, below 2**64. Replicas that show the same products have the same one, and only those: it may be
+        kept where other processes, and later releases, read it.
+        """
         ...
 
     def find(self, product_id: ProductId) -> ProductView | None:

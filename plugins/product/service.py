@@ -161,7 +161,7 @@ class SharedCatalogue:
     @property
     def revision(self) -> int:
         """See the port."""
-        return self._catalogue.revision
+        return self._catalogue.fingerprint
 
     def find(self, product_id: ProductId) -> ProductView | None:
         """See the port."""

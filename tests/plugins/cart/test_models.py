@@ -2,12 +2,15 @@ import time
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.convert import wire
 from core.types import Paise, uuid7
 from plugins.cart.models import GONE_NAME, Cart, Limits, checked, limits, priced
+from plugins.cart.service import PRICED
 from plugins.product.ports import ProductId, ProductView
 
 
@@ -54,6 +57,19 @@ def test_a_product_that_is_no_longer_sold_keeps_its_name_but_does_not_count() ->
     carrot = view(active=False)
     seen = priced(cart((carrot.id, 2)), {carrot.id: carrot}).cart
     assert (seen.items[0].product_name, seen.items[0].available, seen.subtotal) == ("Carrot", False, 0)
+
+
+def test_another_form_of_the_answer_has_another_number() -> None:
+    carrot = view(id=ProductId(UUID(int=1)))
+    shown = Cart(version=1, lines={carrot.id: 3}, updated_at=datetime(2026, 1, 1, tzinfo=UTC), read_at=0)
+    item = (
+        b'"productId":"00000000-0000-0000-0000-000000000001","productName":"Carrot","productImage":'
+        b'"/images/carrot.webp","unit":"kg","unitPrice":49.5,"quantity":3,"total":148.5,"maxQuantity":10,'
+        b'"available":true'
+    )
+    rest = b'"subtotal":148.5,"itemCount":3,"updatedAt":"2026-01-01T00:00:00Z"'
+    form = b'{"cart":{"items":[{%b}],%b}}' % (item, rest)
+    assert (PRICED, wire.dump(priced(shown, {carrot.id: carrot}))) == (b"1-%x", form), "count PRICED on with the form"
 
 
 def test_nothing_of_what_is_not_sold_is_in_stock() -> None:

@@ -18,7 +18,11 @@ from plugins.cart.models import Cart, Limits
 from plugins.cart.ports import CART_FULL, CARTS, TAKE_LINES
 from plugins.cart.queries import CartQueries
 from plugins.cart.service import HEAR, HEARD, CartService
+from plugins.product.catalogue import Catalogue
+from plugins.product.feed import Feed
 from plugins.product.ports import Catalog, ProductId
+from plugins.product.queries import CatalogueReads, CatalogueWrites
+from plugins.product.service import SharedCatalogue
 from tests.plugins.cart.conftest import NewProduct, Shopper, contributed
 
 CHECKS = contributed()[0]
@@ -76,6 +80,36 @@ async def test_a_changed_price_shows_at_the_next_read(
     await edit(db, catalog, REPRICE, product, 6000)
     assert subtotal(await without_database.read(shopper.user_id)) == 120
     assert lines(await service.read(shopper.user_id)) == {str(product): 2}
+
+
+async def replica(app: TestApp, db: Db) -> CartService:
+    """One more process that has just read the catalogue; its carts come from `db`."""
+    catalogue = Catalogue()
+    feed = Feed(CatalogueReads(app.db), catalogue)
+    await feed.refresh()
+    return CartService(db, Copies(app.redis), SharedCatalogue(catalogue, feed, CatalogueWrites()), CHECKS)
+
+
+async def test_a_price_that_changed_between_two_processes_shows_in_the_second(
+    without_database: CartService, app: TestApp, catalog: Catalog, shopper: Shopper, product: ProductId
+) -> None:
+    first = await replica(app, app.db)
+    assert subtotal(await first.add(shopper.user_id, product, 2)) == 99
+    await edit(app.db, catalog, REPRICE, product, 6000)
+    second = await replica(app, without_database._db)
+    assert subtotal(await second.read(shopper.user_id)) == 120
+
+
+async def test_a_process_that_knows_the_same_prices_sends_the_same_copy(
+    service: CartService, without_database: CartService, app: TestApp, shopper: Shopper, product: ProductId
+) -> None:
+    await service.add(shopper.user_id, product, 2)
+    copies = Copies(app.redis)
+    found = await copies.get(shopper.user_id)
+    assert found is not None
+    marked = found.json + b" "
+    await copies.put(shopper.user_id, found.cart(), marked, found.revision)
+    assert await (await replica(app, without_database._db)).read(shopper.user_id) == marked
 
 
 async def test_a_withdrawn_product_stays_and_can_only_be_removed(

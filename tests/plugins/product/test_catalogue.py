@@ -58,18 +58,18 @@ def test_an_answer_ends_when_a_product_sells_out_or_is_edited(catalogue: Catalog
     still = catalogue.still([catalogue.entries[mine.id]])
     catalogue.level({other.id: 0})
     assert not still()
-    still, revision = catalogue.still([catalogue.entries[mine.id]]), catalogue.revision
+    still, fingerprint = catalogue.still([catalogue.entries[mine.id]]), catalogue.fingerprint
     catalogue.put(attrs.evolve(other, name="Spearmint", version=2), 0)
     assert not still()
-    assert catalogue.revision == revision + 1
+    assert catalogue.fingerprint != fingerprint
 
 
 def test_the_same_product_again_changes_nothing_but_its_stock(catalogue: Catalogue) -> None:
     mine = product()
     catalogue.put(mine, 5)
-    revision = catalogue.revision
+    fingerprint = catalogue.fingerprint
     catalogue.put(mine, 6)
-    assert (catalogue.revision, catalogue.entries[mine.id].stock) == (revision, 6)
+    assert (catalogue.fingerprint, catalogue.entries[mine.id].stock) == (fingerprint, 6)
 
 
 def test_memory_that_is_too_old_answers_nothing(catalogue: Catalogue) -> None:
@@ -99,6 +99,39 @@ def test_two_replicas_with_the_same_products_have_the_same_fingerprint(catalogue
     other.drop(one.id)
     other.drop(one.id)
     assert catalogue.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Spearmint"}, {"unit": "kg"}, {"image_url": "/s.svg"}, {"unit_price_paise": Paise(3_601)},
+        {"max_order_quantity": 11}, {"category_id": uuid7()}, {"is_active": False}, {"version": 2},
+    ],
+)  # fmt: skip
+def test_a_fingerprint_is_of_all_that_others_see_of_a_product(catalogue: Catalogue, change: dict[str, Any]) -> None:
+    mine = product()
+    catalogue.put(mine, 5)
+    before = catalogue.fingerprint
+    catalogue.put(attrs.evolve(mine, **change), 5)
+    assert catalogue.fingerprint != before
+    catalogue.put(mine, 4)
+    assert catalogue.fingerprint == before
+
+
+def test_a_fingerprint_tells_a_closed_category_but_no_new_banner(catalogue: Catalogue) -> None:
+    catalogue.put(product(), 5)
+    before = catalogue.fingerprint
+    catalogue.shelve([attrs.evolve(SHELF, is_active=False)], ())
+    assert catalogue.fingerprint != before
+    catalogue.shelve([SHELF], ())
+    assert catalogue.fingerprint == before
+
+
+def test_a_fingerprint_is_the_same_in_every_process(catalogue: Catalogue) -> None:
+    key = UUID(int=1)
+    catalogue.shelve([attrs.evolve(SHELF, id=key)], ())
+    catalogue.put(product(id=key, category_id=key), 5)
+    assert catalogue.fingerprint == 0x065A_FC39_7230_5C6B
 
 
 def test_what_is_not_sold_is_found_but_not_listed(catalogue: Catalogue) -> None:
