@@ -26,6 +26,12 @@ TAKE_LINES: Final[LiteralString] = "carts.take_lines"
 For the SQL function that places an order, in its own commit; call `Carts.forget` after it. It waits for the lock of the
 cart's row, writes nothing when none of the products is in the cart, and never refuses.
 """
+TAKE_ALL: Final[LiteralString] = "carts.take_all"
+"""take_all(p_user uuid, p_products uuid[], p_quantities integer[]): takes all lines of the cart, if they are these.
+
+For an order of the whole cart, as TAKE_LINES; the products are distinct, in any order. Refuses with CART_CHANGED where
+the cart, once its row is locked, holds anything else: it was ordered or changed from another device.
+"""
 
 
 class Carts(Protocol):

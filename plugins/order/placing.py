@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from core.errors import UNAVAILABLE, Code, FieldError, Invalid, Problem
+from core.errors import CONFLICT, UNAVAILABLE, Code, FieldError, Invalid, Problem
 from core.http.routing import Operation
 from core.store.db import Db, Refused
 from core.types import UserId, uuid7
@@ -18,7 +18,7 @@ from plugins.order.standing import Method, Payment, State, Status
 from plugins.product.ports import PRICES_MOVED, Catalog, OutOfStock, PriceChanged, ProductId
 
 ATTEMPTS = 3
-"""Times that an order is priced anew because a price moved between memory and database."""
+"""Times that an order is drafted because a price moved between memory and database, or the cart changed meanwhile."""
 
 
 class Placing:
@@ -43,7 +43,8 @@ class Placing:
         """An order at catalogue prices, its stock taken, in one round trip and one commit.
 
         Raises: CART_EMPTY, OutOfStock, PriceChanged, Invalid, INVALID_INPUT for a quantity that a product is not sold
-        in, not found for an address that is not the caller's; then what the checkout checks find, all of it at once.
+        in, not found for an address that is not the caller's; then what the checkout checks find, all of it at once;
+        CONFLICT when the cart that is to be ordered keeps changing.
         Emits: order.created, and payment.initiated when it is paid online.
         A repeat with the same key gets the first answer, whatever cart, prices and addresses have become since.
         """
@@ -57,12 +58,11 @@ class Placing:
                 return stored
             ready = prepared(operation.user_id, draft)
             try:
-                placed = await self._placements.place(self._db, operation, session_id, ready, self._terms)
+                placed = await self._placements.place(
+                    self._db, operation, session_id, ready, self._terms, whole_cart=body.items is None
+                )
             except Refused as refused:
-                if refused.reason != "PRICE_CHANGED":
-                    raise self._problem(refused) from None
-                moved = PriceChanged(refused.detail)
-                await self._catalog.refresh()
+                moved = await self._moved(refused)
                 continue
             if not placed.replayed:
                 self._catalog.sold({ProductId(product): level for product, level in placed.levels.items()})
@@ -100,6 +100,15 @@ class Placing:
             delivery_slot=purchase.delivery_slot,
             note=body.customer_note,
         )
+
+    async def _moved(self, refused: Refused) -> Problem:
+        """What to say if another draft does not help either. Raises what no draft would help."""
+        if refused.reason == "CART_CHANGED":  # ordered from another device, as like as not: the next draft says so
+            return Problem(CONFLICT, "Your cart changed in the meantime. Please look at it again.")
+        if refused.reason != "PRICE_CHANGED":
+            raise self._problem(refused) from None
+        await self._catalog.refresh()
+        return PriceChanged(refused.detail)
 
     def _problem(self, refused: Refused) -> Problem:
         if refused.reason == "OUT_OF_STOCK":

@@ -43,12 +43,22 @@ class Placements:
     PLACE: LiteralString = """
         SELECT p.was_replayed, p.answer_status, p.answer_body, p.stock_levels FROM orders.place(
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-            $24, $25, $26, $27, $28, $29, $30, $31, $32, $33) p"""
+            $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34) p"""
 
     async def place(
-        self, db: Db, operation: Operation, session_id: UUID, prepared: Prepared, terms: OrderSettings
+        self,
+        db: Db,
+        operation: Operation,
+        session_id: UUID,
+        prepared: Prepared,
+        terms: OrderSettings,
+        *,
+        whole_cart: bool = False,
     ) -> Placed:
-        """One round trip, one commit. Raises Refused; its reasons stand beside the function in 0003_bills.sql."""
+        """One round trip, one commit. Raises Refused; its reasons stand beside the function in 0004_whole_carts.sql.
+
+        `whole_cart` when the lines were read from the cart, which must hold just these still.
+        """
         draft = prepared.draft
         # Products are locked in the order of their ids, so that two orders never wait for each other.
         lines = sorted(enumerate(draft.items), key=lambda line: line[1].product_id)
@@ -79,6 +89,7 @@ class Placements:
             [item.image for _, item in lines],
             [item.unit for _, item in lines],
             _encoded(draft.bill),
+            whole_cart,
             *encode(prepared.events),
             prepared.mark,
             prepared.answer.decode(),

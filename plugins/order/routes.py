@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.auth import Role
-from core.errors import INVALID_INPUT, NOT_FOUND
+from core.errors import CONFLICT, INVALID_INPUT, NOT_FOUND
 from core.http.routing import LIVE_USER, USER, Call, Encoded, Pagination, Permission, Repeat, Reply, Route
 from core.permissions import needs
 from core.resilience.rank import Rank
@@ -95,6 +95,7 @@ def routes(orders: OrderService, placing: Placing) -> Sequence[Route]:
                 COUPON_INVALID,
                 METHOD_NOT_OFFERED,
                 PRICES_MOVED,
+                CONFLICT,
             ),
             rank=Rank.VITAL,
             summary="Place an order of the given items or of the cart",

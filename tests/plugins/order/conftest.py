@@ -15,7 +15,7 @@ from core.settings import IsolationSettings
 from core.store.db import Db
 from core.testing import Answer, TestApp
 from core.types import SessionId, UserId, uuid7
-from plugins.cart.ports import CARTS
+from plugins.cart.ports import CARTS, Carts
 from plugins.order.builtin import BuiltIn
 from plugins.order.buying import Buying
 from plugins.order.checking import Checks
@@ -195,10 +195,12 @@ def contributed(*others: tuple[str, Extends[Any]], terms: OrderSettings | None =
     return extensions, guards
 
 
-def placing_of(app: TestApp, catalog: Catalog, *others: tuple[str, Extends[Any]]) -> Placing:
+def placing_of(
+    app: TestApp, catalog: Catalog, *others: tuple[str, Extends[Any]], carts: Carts | None = None
+) -> Placing:
     """A placing service beside the app's own."""
     extensions, guards = contributed(*others)
-    carts = app.services.get(CARTS)
+    carts = carts or app.services.get(CARTS)
     buying = Buying(
         db=app.db,
         catalog=catalog,
