@@ -68,7 +68,10 @@ class Shop:
         self.catalogue.require_fresh()
         words, lasting = normal(ask.search), True
         if words:
+            before = self.catalogue.membership
             found, lasting = await self._found(words)
+            # Ids found before an edit say nothing of the time after it, and no later change would end such an answer.
+            lasting = lasting and self.catalogue.membership == before
             if ask.sort is not None:
                 found = ordered(found, ask.sort, descending=ask.descending)
         else:

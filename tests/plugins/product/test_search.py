@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import UNAVAILABLE, Problem
 from core.types import uuid7
+from plugins.product.catalogue import Catalogue
 from plugins.product.ports import CATALOG
 from plugins.product.queries import CatalogueReads
 from plugins.product.service import Ask, SharedCatalogue, Shop
@@ -65,6 +66,12 @@ async def test_an_edit_is_found_under_its_new_name(tomatoes: Shelf) -> None:
     assert await found(tomatoes, "brinjal") == ["Brinjal"]
 
 
+def memory(shelf: Shelf) -> Catalogue:
+    catalog = shelf.app.services.get(CATALOG)
+    assert isinstance(catalog, SharedCatalogue)
+    return catalog._catalogue
+
+
 class NoDatabase(CatalogueReads):
     """The database is away."""
 
@@ -74,12 +81,33 @@ class NoDatabase(CatalogueReads):
 
 async def test_while_the_database_is_away_memory_searches_by_name(tomatoes: Shelf) -> None:
     app = tomatoes.app
-    catalog = app.services.get(CATALOG)
-    assert isinstance(catalog, SharedCatalogue)
-    shop = Shop(catalog._catalogue, NoDatabase(app.db), app.kernel.cache)
+    shop = Shop(memory(tomatoes), NoDatabase(app.db), app.kernel.cache)
     page = await shop.page(Ask(page=1, limit=20, search="टमाटर", categories=(str(tomatoes.id),)))
     assert [entry.product.name for entry in page.entries] == ["Tomato"]
     assert not page.lasting
+
+
+class Overtaken(CatalogueReads):
+    """An edit is made and learned of while the answer of a search is on its way."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf.db)
+        self._shelf = shelf
+
+    async def search(self, words: str, pattern: str, most: int) -> list[UUID]:
+        ids = await super().search(words, pattern, most)
+        await self._shelf.product("Tomato Too")
+        await self._shelf.shown()
+        return ids
+
+
+async def test_a_search_that_an_edit_overtakes_is_not_kept(tomatoes: Shelf) -> None:
+    catalogue, ask = memory(tomatoes), Ask(page=1, limit=20, search="tomato", categories=(str(tomatoes.id),))
+    page = await Shop(catalogue, Overtaken(tomatoes), tomatoes.app.kernel.cache).page(ask)
+    assert not page.lasting
+    later = await Shop(catalogue, CatalogueReads(tomatoes.db), tomatoes.app.kernel.cache).page(ask)
+    assert later.lasting
+    assert {entry.product.name for entry in later.entries} == {"Tomato", "Tomato Too", "Salad Box"}
 
 
 @pytest.mark.slow
