@@ -1,7 +1,6 @@
 """Wiring: the service, its consumers and routes, one courier per medium, and the housekeeping."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -24,9 +23,10 @@ from plugins.notification.channels.contributed import Contributed
 from plugins.notification.codes import CodesBySms
 from plugins.notification.counts import Counts
 from plugins.notification.outgoing import Deliveries
+from plugins.notification.pace import Pace, paces
 from plugins.notification.personal import PersonalNotifications
-from plugins.notification.ports import CHANNELS, Medium
-from plugins.notification.sending import Courier, Pace
+from plugins.notification.ports import CHANNELS, Channel, Medium
+from plugins.notification.sending import Courier
 from plugins.notification.service import NotificationService
 from plugins.notification.settings import NotificationSettings
 from plugins.notification.texts import Texts
@@ -80,21 +80,18 @@ class NotificationPlugin:
 
     def _staff(self) -> None:
         """One courier for each medium that somebody provides, now that every plugin has contributed."""
-        offers = Counter(one.item.medium for one in self._kernel.extensions.of(CHANNELS))
-        self._channels.check(offers)
-        self._service.media = tuple(medium for medium in Medium if medium in offers)
-        self._couriers = [self._courier(medium, offers[medium]) for medium in self._service.media]
+        offered = {one.item.medium for one in self._kernel.extensions.of(CHANNELS)}
+        self._channels.check(offered)
+        channels = {medium: self._channel(medium) for medium in Medium if medium in offered}
+        timeout = self._settings.call_timeout
+        pace = paces(self._settings, {medium: channel.slowest(timeout) for medium, channel in channels.items()})
+        self._service.media = tuple(channels)
+        self._couriers = [self._courier(medium, channel, pace[medium]) for medium, channel in channels.items()]
 
-    def _courier(self, medium: Medium, providers: int) -> Courier:
-        settings, kernel = self._settings, self._kernel
-        pace = Pace(
-            concurrency=settings.concurrency,
-            lease=settings.lease,
-            poll=settings.poll,
-            slowest=(providers + 1) * settings.call_timeout,
-        )
+    def _courier(self, medium: Medium, channel: Channel, pace: Pace) -> Courier:
+        kernel = self._kernel
         users = kernel.services.get(USERS)
-        return Courier(medium, self._channel(medium), kernel.db, users, pace, self._texts.find, self._counts)
+        return Courier(medium, channel, kernel.db, users, pace, self._texts.find, self._counts)
 
     async def _poke(self, media: Collection[Medium]) -> None:
         for courier in self._couriers:

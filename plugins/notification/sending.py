@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
-import attrs
 import orjson
 
 from core.errors import Problem
@@ -18,6 +17,7 @@ from core.types import UserId
 from plugins.notification.counts import EXPIRED, FAILED, RETRIED, SENT, Counts
 from plugins.notification.models import Claimed, wait_before_next
 from plugins.notification.outgoing import Deliveries
+from plugins.notification.pace import Pace
 from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Template, Temporary
 from plugins.notification.templates import BUILT_IN, VARIABLES
 from plugins.notification.texts import filled, target
@@ -29,16 +29,6 @@ OWN = "notification"
 MARK_TRIES = 5
 MARK_PAUSE = 0.5
 """Seconds between the tries to mark."""
-
-
-@attrs.frozen(kw_only=True)
-class Pace:
-    """How a courier works: messages at a time, and seconds of lease, poll, and of one send at its slowest."""
-
-    concurrency: int
-    lease: float
-    poll: float
-    slowest: float
 
 
 class Courier:

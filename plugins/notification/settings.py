@@ -16,7 +16,8 @@ class NotificationSettings:
     concurrency: int = 8
     """Messages under way per medium and replica."""
     lease: float = 20.0
-    """How long a claimed delivery is this replica's: longer than its slowest send, two calls of `call_timeout`."""
+    """How long a claimed delivery is this replica's. The process does not start when it is too short for one call of
+    `call_timeout` to each provider of a medium, one call more, and 4 s."""
     poll: float = 1.0
     """The safety net beside the wake-up after an event."""
     keep_entries_days: int = 90

@@ -17,6 +17,7 @@ from plugins.notification.channels.in_turn import InTurn
 from plugins.notification.channels.journal import Journal, Journaled
 from plugins.notification.channels.sms import Gateway, Msg91
 from plugins.notification.channels.smtp import SECURITY, Server, Smtp
+from plugins.notification.pace import unusable
 from plugins.notification.ports import CHANNELS, Channel, ChannelOffer, Medium
 from plugins.notification.settings import NotificationSettings
 from plugins.notification.templates import BUILT_IN, SIGN_IN_CODE
@@ -59,7 +60,7 @@ def build(
 
     Nothing is opened yet. Each provider's breaker is added to `breakers`.
     """
-    mistakes: list[str] = []
+    mistakes = unusable(settings)
     known = breakers if breakers is not None else Breakers()
 
     def guarded(provider: str, channel: Channel) -> Channel:

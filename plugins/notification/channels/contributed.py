@@ -19,15 +19,28 @@ class Contributed:
         self._of: Sequence[Extension[ChannelOffer]] = ()
         self._turn = InTurn(())
 
+    def slowest(self, call_timeout: float) -> float:
+        """Seconds that one send may take through all.
+
+        One call more than there are providers: for FCM's access token, or the second gateway of SMS.
+        """
+        return call_timeout + sum(BUDGET if self._is_watched(one) else call_timeout for one in self._offers())
+
     async def send(self, message: Message) -> Sent:
         """Raises what the last provider said."""
-        offers = [one for one in self._extensions.of(CHANNELS) if one.item.medium is self._medium]
+        offers = self._offers()
         if offers != self._of:
             self._of, self._turn = offers, InTurn([self._channel(one) for one in offers])
         return await self._turn.send(message)
 
+    def _offers(self) -> Sequence[Extension[ChannelOffer]]:
+        return [one for one in self._extensions.of(CHANNELS) if one.item.medium is self._medium]
+
+    def _is_watched(self, one: Extension[ChannelOffer]) -> bool:
+        return one.plugin in self._guards.optional
+
     def _channel(self, one: Extension[ChannelOffer]) -> Channel:
-        return Watched(one, self._guards) if one.plugin in self._guards.optional else one.item.channel
+        return Watched(one, self._guards) if self._is_watched(one) else one.item.channel
 
 
 class Watched:

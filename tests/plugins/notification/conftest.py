@@ -18,8 +18,9 @@ from core.store.pool import Pool
 from core.types import UserId, uuid7
 from plugins.notification import subscribers
 from plugins.notification.channels.build import Channels, build
+from plugins.notification.pace import Pace
 from plugins.notification.ports import Channel, Medium, Message, NotSent, Sent, Template
-from plugins.notification.sending import Courier, Pace
+from plugins.notification.sending import Courier
 from plugins.notification.service import NotificationService
 from plugins.notification.settings import NotificationSettings
 from plugins.notification.templates import BUILT_IN
