@@ -137,11 +137,31 @@ function show(now) {
     one.plugin, el("code", {}, one.what || "–"), ms(one.seconds), new Date(one.at * 1000).toLocaleTimeString(), el("code", {}, one.stack.join(" › "))]), "Nobody so far.");
 }
 
+const GONE = "This replica does not answer; what is shown is old";
+const REFUSED = "This replica sends no figures: too many people may be looking. It is asked again every ten seconds";
 let stream = null, heard = 0;
 
+function complain(text) {
+  $("state").className = "bad";
+  if ($("state").textContent !== text) $("state").textContent = text;
+}
+
 function listen() {
-  stream = new EventSource("/stream");
-  stream.onmessage = (event) => { heard = Date.now(); show(JSON.parse(event.data)); };
+  const mine = new EventSource("/stream");
+  stream = mine;
+  heard = Date.now();
+  mine.onmessage = (event) => { heard = Date.now(); show(JSON.parse(event.data)); };
+  mine.onerror = () => { if (mine.readyState === EventSource.CLOSED) refused(mine); };
+}
+
+// The browser asks again by itself after a broken connection, and never after an answer that is no stream. Which answer
+// it was an EventSource does not tell.
+async function refused(mine) {
+  const status = await fetch("/status.json", { cache: "no-store" }).then((answer) => answer.status, () => 0);
+  if (stream !== mine) return; // paused meanwhile
+  if (status === 401) { location.reload(); return; } // the form to sign in
+  complain(status === 200 ? REFUSED : GONE);
+  setTimeout(() => { if (stream === mine) listen(); }, 10000);
 }
 
 $("pause").addEventListener("click", () => {
@@ -152,9 +172,7 @@ $("pause").addEventListener("click", () => {
 });
 
 setInterval(() => {
-  if (stream === null || Date.now() - heard < 8000 || !heard) return;
-  $("state").className = "bad";
-  $("state").textContent = "This replica does not answer; what is shown is old";
+  if (stream !== null && stream.readyState !== EventSource.CLOSED && Date.now() - heard > 8000) complain(GONE);
 }, 2000);
 
 listen();

@@ -126,3 +126,37 @@ async def test_the_page_says_when_its_replica_is_gone(probe: Probe, browser: web
     await until(lambda: text(browser, "#state") == "All is well")
     await probe.app.stop(0.1)
     await until(lambda: text(browser, "#state").startswith("This replica does not answer"))
+
+
+async def test_a_page_whose_sign_in_expired_asks_for_the_token(
+    probe: Probe, browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ConnectionError
+
+    await asyncio.to_thread(signed_in, browser, probe)
+    await until(lambda: text(browser, "#state") == "All is well")
+    await asyncio.to_thread(browser.delete_all_cookies)
+    monkeypatch.setattr(serving, "snapshot", broken)
+    await until(lambda: browser.find_elements(By.CSS_SELECTOR, "input[type=password]"))
+
+
+async def test_whoever_is_one_viewer_too_many_is_told_and_comes_in_later(
+    probe: Probe, browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crowded:
+        crowded.setattr(serving, "VIEWERS", 0)
+        await asyncio.to_thread(signed_in, browser, probe)
+        await until(lambda: text(browser, "#state").startswith("This replica sends no figures: too many"))
+    await until(lambda: text(browser, "#state") == "All is well")
+
+
+async def test_a_replica_that_is_gone_before_it_told_anything_is_missed(
+    probe: Probe, browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hanging(*_: object) -> None:
+        await asyncio.sleep(SOON)
+
+    monkeypatch.setattr(serving, "snapshot", hanging)
+    await asyncio.to_thread(signed_in, browser, probe)
+    await until(lambda: text(browser, "#state").startswith("This replica does not answer"))
