@@ -27,7 +27,7 @@ class Contributed:
         return call_timeout + sum(BUDGET if self._is_watched(one) else call_timeout for one in self._offers())
 
     async def send(self, message: Message) -> Sent:
-        """Raises what the last provider said."""
+        """Raises what `InTurn` does."""
         offers = self._offers()
         if offers != self._of:
             self._of, self._turn = offers, InTurn([self._channel(one) for one in offers])

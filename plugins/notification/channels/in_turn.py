@@ -12,7 +12,8 @@ RESTS = 10.0
 class InTurn:
     """Several providers as one channel: the first that takes the message wins (RELIABILITY 4.5).
 
-    A number that one provider calls dead is dead; any other refusal may be that provider's own trouble.
+    A number that one provider calls dead is dead; any other refusal may be that provider's own trouble, such as an
+    empty balance: while another may yet take the message, it is worth another try.
     """
 
     def __init__(self, providers: Sequence[Channel]) -> None:
@@ -20,8 +21,8 @@ class InTurn:
         self._rests_until = [0.0] * len(self._providers)
 
     async def send(self, message: Message) -> Sent:
-        """Raises what the last provider said."""
-        failure: NotSent = Temporary("sms", "no_provider")
+        """Raises Temporary when any provider said so, else what the last one said."""
+        failure: NotSent | None = None
         now = time.monotonic()
         for index in sorted(range(len(self._providers)), key=lambda i: self._rests_until[i] > now):
             try:
@@ -32,5 +33,6 @@ class InTurn:
             except Permanent as problem:
                 if problem.dead_address:
                     raise
-                failure = problem
-        raise failure
+                if not isinstance(failure, Temporary):
+                    failure = problem
+        raise failure or Temporary("none", "no_provider")

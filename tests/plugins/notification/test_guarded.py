@@ -64,6 +64,20 @@ async def test_an_answer_of_any_kind_is_no_failure(failure: NotSent | None) -> N
     assert provider.calls == 20
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["refused last", "refused first"])
+async def test_a_private_refusal_of_one_leaves_the_message_to_the_other_that_is_away_for_now(
+    order: tuple[int, int],
+) -> None:
+    both = [Provider("away", Temporary("away", "unavailable")), Provider("broke", Permanent("broke", "refused"))]
+    with pytest.raises(Temporary, match="away: unavailable"):
+        await InTurn([both[n] for n in order]).send(SMS)
+    dead = [Provider("away", Temporary("away", "unavailable")), Provider("b", Permanent("b", "x", dead_address=True))]
+    with pytest.raises(Permanent, match="b: x"):
+        await InTurn([dead[n] for n in order]).send(SMS)
+    with pytest.raises(Permanent, match="broke: refused"):
+        await InTurn([both[1]]).send(SMS)
+
+
 async def test_a_send_that_was_cancelled_says_nothing_of_the_provider() -> None:
     provider = Provider("first", asyncio.CancelledError())
     guard = guarded(provider, Hand())
