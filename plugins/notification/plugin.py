@@ -20,10 +20,10 @@ from core.tasks import SILENCE, Tasks
 from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
 from plugins.notification.channels.contributed import Contributed
+from plugins.notification.channels.pace import Pace, paces
 from plugins.notification.codes import CodesBySms
 from plugins.notification.counts import Counts
 from plugins.notification.outgoing import Deliveries
-from plugins.notification.pace import Pace, paces
 from plugins.notification.personal import PersonalNotifications
 from plugins.notification.ports import CHANNELS, Channel, Medium
 from plugins.notification.sending import Courier

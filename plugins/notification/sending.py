@@ -14,10 +14,10 @@ from core.errors import Problem
 from core.observe.tracing import continued
 from core.store.db import Db
 from core.types import UserId
+from plugins.notification.channels.pace import Pace
 from plugins.notification.counts import EXPIRED, FAILED, RETRIED, SENT, Counts
 from plugins.notification.models import Claimed, wait_before_next
 from plugins.notification.outgoing import Deliveries
-from plugins.notification.pace import Pace
 from plugins.notification.ports import Channel, Medium, Message, NotSent, Permanent, Sent, Template, Temporary
 from plugins.notification.templates import BUILT_IN, VARIABLES
 from plugins.notification.texts import filled, target

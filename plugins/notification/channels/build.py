@@ -15,9 +15,9 @@ from plugins.notification.channels.guarded import Guarded
 from plugins.notification.channels.http import Http
 from plugins.notification.channels.in_turn import InTurn
 from plugins.notification.channels.journal import Journal, Journaled
+from plugins.notification.channels.pace import unusable
 from plugins.notification.channels.sms import Gateway, Msg91
 from plugins.notification.channels.smtp import SECURITY, Server, Smtp
-from plugins.notification.pace import unusable
 from plugins.notification.ports import CHANNELS, Channel, ChannelOffer, Medium
 from plugins.notification.settings import NotificationSettings
 from plugins.notification.templates import BUILT_IN, SIGN_IN_CODE

@@ -18,7 +18,7 @@ from core.store.pool import Pool
 from core.types import UserId, uuid7
 from plugins.notification import subscribers
 from plugins.notification.channels.build import Channels, build
-from plugins.notification.pace import Pace
+from plugins.notification.channels.pace import Pace
 from plugins.notification.ports import Channel, Medium, Message, NotSent, Sent, Template
 from plugins.notification.sending import Courier
 from plugins.notification.service import NotificationService

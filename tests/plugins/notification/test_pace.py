@@ -9,7 +9,7 @@ from core.extensions import Extends
 from core.settings import BadSettings
 from core.testing import NewKernel
 from plugins.notification.channels.contributed import BUDGET, Contributed
-from plugins.notification.pace import SPARE, paces, unusable
+from plugins.notification.channels.pace import SPARE, paces, unusable
 from plugins.notification.ports import CHANNELS, ChannelOffer, Medium
 from plugins.notification.settings import NotificationSettings
 from tests.plugins.notification.conftest import FakeChannel, contributed
