@@ -36,7 +36,8 @@ SHELVES = Cache(60)
 class ProductQuery:
     """What a list of products may be asked for. Prices in rupees, before the discount."""
 
-    page: Annotated[int, Whole(1, 1_000_000)] = 1
+    page: Annotated[int, Whole(1)] = 1
+    """Past the end there is nothing, however far (CONTRACT A.4)."""
     limit: Annotated[int, Whole(1, 100)] = 20
     category: str | None = None
     """Name (in any case), slug or id."""
