@@ -16,7 +16,7 @@ from core.kernel import Kernel, Manifest
 from core.observe.counts import Count
 from core.privacy.model import PersonalData
 from core.services import Provided
-from core.tasks import SILENCE, Tasks
+from core.tasks import SILENCE
 from plugins.notification import routes, subscribers
 from plugins.notification.channels.build import build
 from plugins.notification.channels.contributed import Contributed
@@ -35,6 +35,8 @@ from plugins.user.ports import CODE_SENDER, USERS
 HOUR = 3600.0
 STOP_BUDGET = 8.0
 """Seconds that the couriers get to finish what is under way: the slowest send and its mark."""
+MARKED = 10.0
+"""Seconds beyond its lease that a courier may stand still: its sends end within the lease, and are marked then."""
 LATE = 300
 """Seconds a due delivery may wait before the health page says so."""
 
@@ -149,15 +151,15 @@ class NotificationPlugin:
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        tasks = Tasks()
+        tasks, silence = self._kernel.tasks, max(SILENCE, self._settings.lease + MARKED)
         async with self._channels.http.opened():
             for courier in self._couriers:
-                tasks.forever(f"notification {courier.medium}", courier.run, silence=SILENCE)
+                tasks.forever(f"notification {courier.medium}", courier.run, silence=silence)
             try:
                 yield
             finally:
                 await asyncio.gather(*(courier.stop(STOP_BUDGET) for courier in self._couriers))
-                await tasks.stop(1.0)
+                await tasks.stop(1.0)  # before the session closes under them
 
 
 plugin = NotificationPlugin

@@ -12,6 +12,7 @@ import pytest
 from core.events.model import Event
 from core.testing import TestApp
 from core.types import UserId, uuid7
+from plugins.notification.ports import Medium
 from plugins.order.ports import OrderCreated, OrderShipped
 from plugins.user.ports import UserDeleted
 
@@ -223,6 +224,10 @@ async def test_housekeeping_is_a_job_of_one_replica(app: TestApp) -> None:
     (job,) = [job for job in app.app.jobs.jobs if job.name == "notification.housekeeping"]
     assert job.single
     await job.run()
+
+
+async def test_couriers_that_keep_failing_end_the_process_as_any_required_work_does(app: TestApp) -> None:
+    assert {f"notification {medium}" for medium in Medium} <= set(app.app.wiring.tasks["notification"].names)
 
 
 async def test_the_health_page_watches_the_deliveries(app: TestApp) -> None:
