@@ -1,5 +1,6 @@
 """SQL that copies and erases what the domain holds of one person."""
 
+from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -56,8 +57,10 @@ DELETE FROM notifications.deliveries WHERE id = ANY(ARRAY(
 """
 PARTS: tuple[LiteralString, ...] = (DELETE_ENTRIES, DELETE_DEVICES, DELETE_PREFERENCES, DELETE_MESSAGES)
 
-# deliveries_of_user.
-SILENCE: LiteralString = "DELETE FROM notifications.deliveries WHERE user_id = $1 AND state = 'PENDING'"
+# deliveries_of_user. Who hears late of a closed account may find it open again, with news of its own: that is younger.
+SILENCE: LiteralString = """
+DELETE FROM notifications.deliveries WHERE user_id = $1 AND state = 'PENDING' AND created_at <= $2
+"""
 
 # devices_of_user.
 TOKENS: LiteralString = "SELECT token FROM notifications.devices WHERE user_id = $1"
@@ -75,9 +78,9 @@ class PersonalRows:
         touched = [await tx.execute(sql, user_id, batch) for sql in PARTS]
         return batch not in touched
 
-    async def silence(self, tx: Tx, user_id: UUID) -> None:
-        """Forget the messages that were not sent yet."""
-        await tx.execute(SILENCE, user_id)
+    async def silence(self, tx: Tx, user_id: UUID, until: datetime) -> None:
+        """Forget the messages of that time and before which were not sent yet."""
+        await tx.execute(SILENCE, user_id, until)
 
     async def tokens(self, db: Db, user_id: UUID) -> list[str]:
         """Of the devices that pushes went to."""

@@ -1,6 +1,7 @@
 """The rules of the list, the devices and the preferences, and what an event turns into."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -72,9 +73,9 @@ class NotificationService:
             await self._deliveries.add(tx, deliveries, LIFETIME)
             tx.after_commit(partial(self.on_deliveries, {delivery.medium for delivery in deliveries}))
 
-    async def silence(self, tx: Tx, user: UserId) -> None:
-        """Send nothing of what is still on its way to a customer."""
-        await self._personal.silence(tx, user)
+    async def silence(self, tx: Tx, user: UserId, until: datetime) -> None:
+        """Send nothing of what was on its way to a customer at that time."""
+        await self._personal.silence(tx, user, until)
 
     async def page(self, user: UserId, page: int, limit: int, *, unread: bool) -> tuple[list[EntryView], Pagination]:
         """Newest first. A page past the end is empty."""

@@ -56,7 +56,7 @@ def subscriptions(service: NotificationService, texts: Texts) -> tuple[Subscript
     """
 
     async def silence(tx: Tx, event: UserDeleted, _: EventMeta) -> None:
-        await service.silence(tx, UserId(event.user_id))
+        await service.silence(tx, UserId(event.user_id), event.deleted_at)
 
     told = (Subscription(_consumer(one.plugin), one.item.event, _teller(service, texts, one)) for one in texts.read())
     return (*told, Subscription(SILENCER, UserDeleted, silence))

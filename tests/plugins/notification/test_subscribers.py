@@ -57,6 +57,11 @@ async def test_an_event_becomes_an_entry_of_its_owner_and_a_closed_account_is_le
     assert entry.action_data == {"orderId": str(shipped.order_id)}
     assert [state for _, state, _ in await room.states(user)] == ["PENDING", "PENDING"]
     async with room.db.transaction() as tx:
-        await handlers[UserDeleted](tx, UserDeleted(user_id=user, deleted_at=NOW), occurred(user))
+        deleted = UserDeleted(user_id=user, deleted_at=datetime.now(UTC))
+        await handlers[UserDeleted](tx, deleted, occurred(user))
     assert await room.states(user) == []
     assert len((await room.service.page(user, 1, 20, unread=False))[0]) == 1
+    await room.tell(user)  # the account was opened again
+    async with room.db.transaction() as tx:
+        await handlers[UserDeleted](tx, deleted, occurred(user))
+    assert [state for _, state, _ in await room.states(user)] == ["PENDING", "PENDING"], "told late, or twice"
