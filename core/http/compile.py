@@ -33,6 +33,7 @@ from core.observe.spent import begin
 from core.resilience.rank import rank
 from core.resilience.shedding import Shedder
 from core.store.db import Db
+from core.store.tx import prolong
 from core.tasks import Stray
 
 READ_DEADLINE, WRITE_DEADLINE = 2.0, 4.0
@@ -95,6 +96,7 @@ class Endpoint:
         self._addresses = Buckets(route.raw.rate, name="webhook") if route.raw else pieces.addresses
         self._deadline = route.deadline or (READ_DEADLINE if route.repeat is Repeat.SAFE else WRITE_DEADLINE)
         self._kind = JSON + (NO_STORE if route.private else b"")
+        self._prolong = pieces.deadlines.extend
         self._answers = CachedAnswers(route.cache, pieces.memory, self.tally) if route.cache else None
         self._work = self._compose()
 
@@ -173,6 +175,8 @@ class Endpoint:
             raise Problem(UNAVAILABLE)
         began = time.monotonic()
         context.deadline.set(began + seconds)
+        if writes:
+            prolong.set(self._prolong)
         context.hurried.set(seconds < self._deadline)
         rank.set(self.route.rank)
         try:

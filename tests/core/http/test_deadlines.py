@@ -2,10 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from core.context import deadline
 from core.http.deadlines import TICK, Deadlines
+from core.store.db import Db
+from core.store.tx import AFTER, prolong
 
 
 async def late_or(deadlines: Deadlines, seconds: float, work: float) -> str:
@@ -55,3 +59,56 @@ async def test_the_clock_rests_while_nobody_is_under_way() -> None:
     assert await late_or(deadlines, 5, 0) == "done"
     await asyncio.sleep(TICK * 3)
     assert not deadlines._ticking
+
+
+async def command(db: Db) -> None:
+    await db.command("SELECT 1")
+
+
+async def transaction(db: Db) -> None:
+    async with db.transaction() as tx:
+        await tx.fetchval("SELECT 1")
+
+
+async def undone(db: Db) -> None:
+    with pytest.raises(LookupError):
+        async with db.transaction():
+            raise LookupError
+
+
+async def followed(work: Callable[[Db], Awaitable[None]], db: Db, more: float) -> str:
+    """What becomes of a request that has 0.3 s for `work` and what follows it."""
+    deadlines, until = Deadlines(), time.monotonic() + 0.3
+    task = asyncio.current_task()
+    assert task is not None
+    deadline.set(until)
+    prolong.set(deadlines.extend)
+    deadlines.begin(task, until)
+    try:
+        await work(db)
+        await asyncio.sleep(more)
+    except asyncio.CancelledError:
+        if deadlines.was_late(task):
+            return "late"
+        raise
+    finally:
+        deadlines.end(task)
+    return "done"
+
+
+@pytest.mark.parametrize(("work", "said"), [(command, "done"), (transaction, "done"), (undone, "late")])
+async def test_what_follows_a_commit_may_be_done_after_the_deadline(
+    kernel_db: Db, work: Callable[[Db], Awaitable[None]], said: str
+) -> None:
+    assert await asyncio.create_task(followed(work, kernel_db, 0.5)) == said
+
+
+async def test_committing_again_and_again_does_not_put_the_deadline_off_for_ever(kernel_db: Db) -> None:
+    async def again_and_again(db: Db) -> None:
+        while True:
+            await command(db)
+            await asyncio.sleep(TICK)
+
+    began = time.monotonic()
+    assert await asyncio.create_task(followed(again_and_again, kernel_db, 0)) == "late"
+    assert time.monotonic() - began < 0.3 + AFTER + 0.3

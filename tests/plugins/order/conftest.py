@@ -117,9 +117,17 @@ class Shop:
         await self.db.fetchval(RETIRE, product_id)
         await self.catalog.refresh()
 
-    async def place(self, buyer: Buyer, body: Mapping[str, Any], *, key: str | None = None, retries: int = 0) -> Answer:
+    async def place(
+        self,
+        buyer: Buyer,
+        body: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        retries: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """POST /orders; again after a 503, as the app does."""
-        headers = {} if key is None else {"X-Idempotency-Key": key}
+        headers = {**(headers or {}), **({} if key is None else {"X-Idempotency-Key": key})}
         answer = await self.app.post("/orders", json=body, as_=buyer, headers=headers)
         for _ in range(retries):
             if answer.status != BUSY:
