@@ -2,12 +2,23 @@
 
 from ops.prometheus.model import Alert, Group
 
+
+def nowhere(breaker: str) -> str:
+    """A breaker that is open on every replica.
+
+    One that starts says nothing by a closed one: it may have asked for nothing yet, or still wait for its first answer.
+    """
+    states = f'max by (instance) (vurksha_breaker_state{{breaker=~"{breaker}"}})'
+    started = f'{states} unless on (instance) vurksha_unready{{reason="starting"}} == 1'
+    return f"min({states} > 0 or ({started})) >= 1"
+
+
 GROUP = Group(
     name="stores",
     rules=(
         Alert(
             name="DatabaseAway",
-            expr='min(max by (instance) (vurksha_breaker_state{breaker=~"postgres|postgres writes"})) >= 1',
+            expr=nowhere("postgres|postgres writes"),
             wait="<30s>",
             severity="page",
             area="stores",
@@ -15,7 +26,7 @@ GROUP = Group(
         ),
         Alert(
             name="RedisAway",
-            expr='min(vurksha_breaker_state{breaker="redis"}) >= 1',
+            expr=nowhere("redis"),
             wait="<1m>",
             severity="ticket",
             area="stores",

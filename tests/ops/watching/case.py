@@ -19,6 +19,8 @@ class Case:
     fires: Series
     labels: Mapping[str, str] = attrs.field(factory=dict)
     """Of the alert that fires, beside its severity."""
+    fires_too: Mapping[str, Series] = attrs.field(factory=dict)
+    """By what is special about it."""
     quiet: Mapping[str, Series]
     """By why it does not."""
     at: str = "30m"
@@ -33,6 +35,7 @@ class Case:
         }
         return [
             self._unit("fires", self.fires, [fired]),
+            *(self._unit(f"fires: {what}", series, [fired]) for what, series in self.fires_too.items()),
             *(self._unit(why, series, []) for why, series in self.quiet.items()),
         ]
 

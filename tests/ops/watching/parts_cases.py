@@ -15,6 +15,11 @@ def breakers(name: str, a: str, b: str) -> dict[str, str]:
     return {f'vurksha_breaker_state{{breaker="{name}",{who}}}': values for who, values in ((A, a), (B, b))}
 
 
+def starting(values: str) -> dict[str, str]:
+    """Whether replica b starts."""
+    return {f'vurksha_unready{{{B},reason="starting"}}': values}
+
+
 def jobs(last: str, every: int = 60) -> dict[str, str]:
     """A job that two replicas share; the second one never did it."""
     return {
@@ -86,7 +91,13 @@ CASES = (
     Case(
         alert="DatabaseAway",
         fires=breakers("postgres", "0x10 2x20", "0x10 1x20"),
+        fires_too={
+            "one was started meanwhile": {**breakers("postgres", "0x10 2x20", "_x20 0x10"), **starting("_x20 1x10")},
+            "all were, and are refused": {**breakers("postgres", "_x31", "_x20 2x10"), **starting("_x20 1x10")},
+        },
         quiet={
+            "one that started reaches it": {**breakers("postgres", "0x10 2x20", "_x20 0x10"), **starting("_x20 1 0x9")},
+            "all start": {**breakers("postgres", "_x31", "_x20 0x10"), **starting("_x20 1x10")},
             "one replica is cut off": breakers("postgres", "0x10 2x20", "0x30"),
             "a failover of seconds": breakers("postgres", "0x29 2", "0x29 2"),
             "another store": breakers("redis", "0x10 2x20", "0x10 2x20"),
@@ -95,6 +106,9 @@ CASES = (
     Case(
         alert="RedisAway",
         fires=breakers("redis", "0x10 2x20", "0x10 1x20"),
+        fires_too={
+            "one was started meanwhile": {**breakers("redis", "0x10 2x20", "_x20 0x10"), **starting("_x20 1x10")},
+        },
         quiet={"one replica is cut off": breakers("redis", "0x10 2x20", "0x30")},
     ),
     Case(
