@@ -26,7 +26,7 @@ from core.store.faults import BROKEN, OUTDATED, UNREACHABLE, UNWRITABLE, Lost, N
 from core.store.faults import translated as told
 from core.store.pool import Connection, Pool, PoolTimeout
 from core.store.standby import Standby
-from core.store.tx import LAG, TELLING, WRITE, Row, Tx, applied, committed, tells
+from core.store.tx import LAG, TELLING, WRITE, Row, Tx, committed, leave_time, tells
 from core.store.watch import Watch
 
 __all__ = ["UNREACHABLE", "Connection", "Db", "Lost", "NotReached", "Refused", "RolledBack", "Row", "Tx"]
@@ -164,7 +164,7 @@ class Db:
                 raise
             else:
                 break
-        applied()
+        leave_time()
         self.writes.succeeded(began)
         if emits:
             self.on_events()

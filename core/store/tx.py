@@ -39,8 +39,8 @@ prolong: ContextVar[Callable[[float], None] | None] = ContextVar("prolong", defa
 ever by committing again and again."""
 
 
-def applied() -> None:
-    """Called after each commit: leave time for what follows it, such as telling a cache."""
+def leave_time() -> None:
+    """Give what follows a commit its time, such as telling a cache. Also for who cannot tell whether there was one."""
     move, until = prolong.get(), time.monotonic() + AFTER
     if move is not None and deadline.get() < until:
         prolong.set(None)
@@ -144,7 +144,7 @@ async def committed(connection: Connection, spending: Spending | None = None) ->
     commit = transaction.commit()
     step = commit if tracing.armed is None else tracing_kinds.query("COMMIT", commit)
     await _within(COMMIT, connection, step, spending)
-    applied()
+    leave_time()
 
 
 def _check_time() -> None:

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from core.errors import CONFLICT, UNAVAILABLE, Code, FieldError, Invalid, Problem
 from core.http.routing import Operation
-from core.store.db import Db, Refused
+from core.store.db import Db, NotReached, Refused, RolledBack
+from core.store.tx import leave_time
 from core.types import UserId, uuid7
 from plugins.cart.ports import Carts
 from plugins.order.bodies import PlaceOrderBody
@@ -48,28 +49,41 @@ class Placing:
         Emits: order.created, and payment.initiated when it is paid online.
         A repeat with the same key gets the first answer, whatever cart, prices and addresses have become since.
         """
-        moved = Problem(PRICES_MOVED)
+        user_id, moved = UserId(operation.user_id), Problem(PRICES_MOVED)
         for _ in range(ATTEMPTS):
             try:
-                draft = await self._draft(UserId(operation.user_id), body)
+                draft = await self._draft(user_id, body)
             except Problem as refusal:
                 if (stored := await self._stored(operation, session_id, refusal.code)) is None:
                     raise
+                await self._carts.forget(user_id)
                 return stored
-            ready = prepared(operation.user_id, draft)
             try:
-                placed = await self._placements.place(
-                    self._db, operation, session_id, ready, self._terms, whole_cart=body.items is None
-                )
+                placed = await self._sent(operation, session_id, draft, whole_cart=body.items is None)
             except Refused as refused:
                 moved = await self._moved(refused)
                 continue
             if not placed.replayed:
                 self._catalog.sold({ProductId(product): level for product, level in placed.levels.items()})
-                await self._carts.forget(UserId(operation.user_id))
                 self._count(draft)
+            await self._carts.forget(user_id)  # a replay's too: who placed it may have been cut off before this
             return placed
         raise moved
+
+    async def _sent(self, operation: Operation, session_id: UUID, draft: Draft, *, whole_cart: bool) -> Placed:
+        """The call. Raises Refused."""
+        ready = prepared(operation.user_id, draft)
+        try:
+            return await self._placements.place(
+                self._db, operation, session_id, ready, self._terms, whole_cart=whole_cart
+            )
+        except (NotReached, RolledBack):
+            raise
+        except Problem as problem:
+            if problem.code is UNAVAILABLE:  # placed or not: the kernel finds out, and does not come back here
+                leave_time()
+                await self._carts.forget(UserId(operation.user_id))
+            raise
 
     def _count(self, draft: Draft) -> None:
         """The call came back, so it is committed. One whose answer was lost is not counted: the client asks again."""

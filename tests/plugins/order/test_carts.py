@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from core import faultpoints
 from core.convert import wire
 from core.errors import CONFLICT, Problem
 from core.http.routing import Operation
@@ -145,3 +146,38 @@ async def test_with_redis_away_an_order_that_stands_is_not_told_as_too_late(
         assert await orders(shop, buyer) == 0, "late before the commit, on a busy machine"
         assert (tries := tries + 1) < 10
     assert await orders(shop, buyer) == 1
+
+
+async def shown(shop: Shop, buyer: Buyer) -> list[Any]:
+    """Lines of the cart, as its owner sees them."""
+    items: list[Any] = (await shop.app.get("/cart", as_=buyer)).data["cart"]["items"]
+    return items
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["items", "cart"])
+async def test_a_repeat_takes_away_the_copy_that_the_first_could_not(
+    shop: Shop, buyer: Buyer, mango: ProductId, named: bool
+) -> None:
+    await put(shop, buyer, mango)
+    wish = body(mango, 3) if named else WISH
+    redis, key = shop.app.redis, shop.app.redis.key(b"cart:", buyer.user_id)
+    copy = await redis.call(b"GET", key)
+    assert (await shop.place(buyer, wish, key="again")).status == 201
+    await redis.call(b"SET", key, copy)  # as where the process died between the commit and this
+    assert len(await shown(shop, buyer)) == 1
+    again = await shop.place(buyer, wish, key="again")
+    assert (again.status, again.headers["X-Idempotent-Replayed"]) == (201, "true")
+    assert await shown(shop, buyer) == []
+
+
+async def test_an_order_whose_answer_was_lost_on_the_way_leaves_no_copy_of_its_cart(
+    shop: Shop, buyer: Buyer, mango: ProductId
+) -> None:
+    await put(shop, buyer, mango)
+    faultpoints.arm(["db.after_statement/orders.place=error"], "1")
+    try:
+        placed = await shop.place(buyer, WISH)
+    finally:
+        faultpoints.arm([], "")
+    assert placed.status == 201
+    assert await shown(shop, buyer) == []
