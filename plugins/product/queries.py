@@ -42,6 +42,21 @@ POLL = """WITH edits AS (SELECT kind, id FROM products.changes WHERE xid >= $1),
         (SELECT json_object_agg(m.id, (SELECT s.available FROM products.stock s WHERE s.product_id = m.id))
             FROM moved m)::text AS levels"""
 
+
+@attrs.frozen(kw_only=True)
+class Hunt:
+    """What a search asks of the database. None asks for nothing; prices are before the discount, bounds included."""
+
+    words: str
+    pattern: str
+    """The words for LIKE."""
+    most: int
+    categories: Sequence[UUID]
+    organic: bool | None = None
+    min_paise: int | None = None
+    max_paise: int | None = None
+
+
 _PRODUCT = """SELECT p.id, p.slug, p.name, p.description, p.short_description, p.category_id, p.price_paise,
     p.discount_bp, p.unit, p.weight, p.image_url, p.image_label, p.is_organic, p.is_featured, p.is_active,
     p.rating::float8 AS rating, p.review_count, p.sales_count, p.farm_source, p.tags, p.min_order_quantity,
@@ -78,7 +93,7 @@ BANNERS = """SELECT id, position, title, subtitle, image_url, tag, link_type, li
     FROM products.banners WHERE is_active ORDER BY sort_order, id"""
 
 # Indexes products_names, products_document, products_words.
-SEARCH = "SELECT products.search($1, $2, $3) AS id"
+SEARCH = "SELECT products.find($1, $2, $3, $4, $5, $6, $7) AS id"
 
 # Index stock_pkey.
 GIVE_BACK = "SELECT products.give_back_stock($1, $2, $3, $4)"
@@ -144,9 +159,10 @@ class CatalogueReads:
         """The active ones, in their order."""
         return [Banner(**_plain(row)) for row in await self._db.fetch(BANNERS)]
 
-    async def search(self, words: str, pattern: str, most: int) -> list[UUID]:
-        """Ids, best first."""
-        return [UUID(int=row["id"].int) for row in await self._db.fetch(SEARCH, words, pattern, most)]
+    async def search(self, hunt: Hunt) -> list[UUID]:
+        """Ids of what is sold, best first."""
+        values = (hunt.words, hunt.pattern, hunt.most, hunt.categories, hunt.organic, hunt.min_paise, hunt.max_paise)
+        return [UUID(int=row["id"].int) for row in await self._db.fetch(SEARCH, *values)]
 
 
 class CatalogueWrites:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from uuid import UUID
 
 import attrs
@@ -15,13 +16,18 @@ from plugins.product.feed import Feed
 from plugins.product.listing import Sort, Wanted, choose, family, ordered
 from plugins.product.models import Banner, Category, Entry, like, normal
 from plugins.product.ports import ProductId, ProductView
-from plugins.product.queries import CatalogueReads, CatalogueWrites
+from plugins.product.queries import CatalogueReads, CatalogueWrites, Hunt
 
 MOST_FOUND = 500
 """Products that a search answers; nobody pages further."""
+MOST_SIFTED = 5_000
+"""Products that a search looks at for what is in stock, or out of it. Memory chooses those: levels move too often for
+ids that are kept."""
 REMEMBERED = 60.0
 """Seconds that the ids of a search are kept (CONTRACT B.9)."""
 MOST_FEATURED = 10
+ID = 16
+"""Bytes of an id; a kept search is nothing else."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,17 +72,17 @@ class Shop:
     async def page(self, ask: Ask) -> Page:
         """One page of products."""
         self.catalogue.require_fresh()
-        words, lasting = normal(ask.search), True
+        words, wanted, lasting = normal(ask.search), self._wanted(ask), True
         if words:
             before = self.catalogue.membership
-            found, lasting = await self._found(words)
+            found, lasting = await self._found(words, wanted)
             # Ids found before an edit say nothing of the time after it, and no later change would end such an answer.
             lasting = lasting and self.catalogue.membership == before
+            fitting = choose(found, wanted)[:MOST_FOUND]
             if ask.sort is not None:
-                found = ordered(found, ask.sort, descending=ask.descending)
+                fitting = ordered(fitting, ask.sort, descending=ask.descending)
         else:
-            found = self.catalogue.on_sale(ask.sort or Sort.NEWEST, descending=ask.descending)
-        fitting = choose(found, self._wanted(ask))
+            fitting = choose(self.catalogue.on_sale(ask.sort or Sort.NEWEST, descending=ask.descending), wanted)
         start = (ask.page - 1) * ask.limit
         return Page(entries=fitting[start : start + ask.limit], total=len(fitting), lasting=lasting)
 
@@ -86,21 +92,31 @@ class Shop:
         families = [family(self.catalogue.categories.values(), word) for word in ask.categories]
         return attrs.evolve(ask.wanted, categories=frozenset.intersection(*families))
 
-    async def _found(self, words: str) -> tuple[Sequence[Entry], bool]:
+    async def _found(self, words: str, wanted: Wanted) -> tuple[Sequence[Entry], bool]:
         """What a search finds, best first; while the database is away, what contains the words, and not for keeping."""
+        shown = {category.id for category in self.catalogue.categories.values() if category.is_active}
+        hunt = Hunt(
+            words=words,
+            pattern=like(words),
+            most=MOST_FOUND if wanted.in_stock is None else MOST_SIFTED,
+            categories=sorted(shown if wanted.categories is None else shown & wanted.categories),
+            organic=wanted.organic,
+            min_paise=wanted.min_paise,
+            max_paise=wanted.max_paise,
+        )
 
         async def load() -> bytes:
-            ids = await self._reads.search(words, like(words), MOST_FOUND)
-            return orjson.dumps(ids)
+            return b"".join(found.bytes for found in await self._reads.search(hunt))
 
         try:
-            raw = await self._cache.get("search", f"{self.catalogue.fingerprint}:{words}", REMEMBERED, load)
+            raw = await self._cache.get("found", f"{self.catalogue.fingerprint:x}:{_key(hunt)}", REMEMBERED, load)
         except Problem as problem:
             if problem.code.status < UNAVAILABLE.status:
                 raise
             popular = self.catalogue.on_sale(Sort.POPULARITY, descending=True)
             return [entry for entry in popular if words in entry.product.words], False
-        known = (self.catalogue.entries.get(UUID(found)) for found in orjson.loads(raw))
+        ids = (UUID(bytes=raw[at : at + ID]) for at in range(0, len(raw), ID))
+        known = (self.catalogue.entries.get(found) for found in ids)
         return [entry for entry in known if entry is not None and entry.on_sale], True
 
     def featured(self) -> Sequence[Entry]:
@@ -153,6 +169,11 @@ class Shop:
         here = [banner for banner in self.catalogue.banners if banner.position == position]
         edges = [edge for b in here for edge in (b.starts_at, b.ends_at) if edge is not None and edge > now]
         return [banner for banner in here if banner.shown(now)], min(edges, default=None)
+
+
+def _key(hunt: Hunt) -> str:
+    """As short for many categories as for one, and of no word that could be another's."""
+    return blake2b(orjson.dumps(attrs.astuple(hunt)), digest_size=16).hexdigest()
 
 
 class SharedCatalogue:

@@ -8,11 +8,12 @@ import pytest
 
 from core.errors import UNAVAILABLE, Problem
 from core.types import uuid7
+from plugins.product import service as module
 from plugins.product.catalogue import Catalogue
 from plugins.product.ports import CATALOG
-from plugins.product.queries import CatalogueReads
+from plugins.product.queries import CatalogueReads, Hunt
 from plugins.product.service import Ask, SharedCatalogue, Shop
-from tests.plugins.product.shelf import Shelf
+from tests.plugins.product.shelf import Shelf, new_shelf
 
 MANY = """INSERT INTO products.products (id, slug, name, category_id, price_paise, other_names, description)
     SELECT gen_random_uuid(), 'many-' || $1::text || n, 'Item ' || md5(n::text), $2, 1000, md5((n * 7)::text),
@@ -75,7 +76,7 @@ def memory(shelf: Shelf) -> Catalogue:
 class NoDatabase(CatalogueReads):
     """The database is away."""
 
-    async def search(self, words: str, pattern: str, most: int) -> list[UUID]:
+    async def search(self, hunt: Hunt) -> list[UUID]:
         raise Problem(UNAVAILABLE)
 
 
@@ -87,6 +88,40 @@ async def test_while_the_database_is_away_memory_searches_by_name(tomatoes: Shel
     assert not page.lasting
 
 
+@pytest.fixture
+async def gherkins(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Four alike, where a search ends after three; the one that differs comes last."""
+    monkeypatch.setattr(module, "MOST_FOUND", 3)
+    for _ in range(3):
+        await shelf.product("Gherkin", sales=9)
+    await shelf.product("Gherkin", price=900, stock=1, organic=True)
+    await shelf.shown()
+    return shelf
+
+
+@pytest.mark.parametrize("query", ["isOrganic=true", "inStock=true", "maxPrice=10", "filter=organic&sortBy=name"])
+async def test_a_search_ends_after_what_was_asked_for(gherkins: Shelf, query: str) -> None:
+    assert len(await gherkins.names("&search=gherkin")) == 3
+    answer = await gherkins.app.get(f"/products?search=gherkin&categoryId={gherkins.id}&{query}")
+    assert answer.json["pagination"]["total"] == 1
+    assert answer.data["products"][0]["price"] == 9
+
+
+async def test_a_search_of_a_category_passes_over_better_ones_of_others(gherkins: Shelf) -> None:
+    other = await new_shelf(gherkins.app)
+    await other.product("Pickled Gherkin")
+    await other.shown()
+    assert await found(other, "gherkin") == ["Pickled Gherkin"]
+    assert await other.names("&search=gherkin&category=Fish") == []
+
+
+async def test_a_search_passes_over_what_is_not_sold(gherkins: Shelf) -> None:
+    sql = "UPDATE products.products SET is_active = is_organic WHERE category_id = $1 RETURNING 1"
+    await gherkins.db.fetchval(sql, gherkins.id)
+    await gherkins.shown()
+    assert await found(gherkins, "gherkin") == ["Gherkin"]
+
+
 class Overtaken(CatalogueReads):
     """An edit is made and learned of while the answer of a search is on its way."""
 
@@ -94,8 +129,8 @@ class Overtaken(CatalogueReads):
         super().__init__(shelf.db)
         self._shelf = shelf
 
-    async def search(self, words: str, pattern: str, most: int) -> list[UUID]:
-        ids = await super().search(words, pattern, most)
+    async def search(self, hunt: Hunt) -> list[UUID]:
+        ids = await super().search(hunt)
         await self._shelf.product("Tomato Too")
         await self._shelf.shown()
         return ids
@@ -119,11 +154,11 @@ async def test_a_search_of_a_large_shop_uses_indexes(shelf: Shelf) -> None:
             await connection.execute("SET LOCAL statement_timeout = '60s'")
             await connection.execute(MANY, str(uuid7()), shelf.id)
             await connection.execute("ANALYZE products.products")
-            body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE oid = 'products.search'::regproc")
+            body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE oid = 'products.find'::regproc")
             await connection.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.5")
             await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-            await connection.execute(f"PREPARE hunt (text, text, integer) AS {body}")
-            rows = await connection.fetch("EXPLAIN EXECUTE hunt('tomato', '%tomato%', 500)")
+            await connection.execute(f"PREPARE hunt (text, text, integer, uuid[], boolean, bigint, bigint) AS {body}")
+            rows = await connection.fetch("EXPLAIN EXECUTE hunt('tomato', '%tomato%', 500, '{}', NULL, NULL, NULL)")
             plan = "\n".join(row[0] for row in rows)
             await connection.execute("DEALLOCATE hunt")
         finally:
