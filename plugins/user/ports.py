@@ -22,6 +22,12 @@ REQUIRE_SESSION = "users.require_session"
 Answers the role as stored now and keeps the session from ending before the commit. Raises SQLSTATE VK000 with the
 message SESSION_ENDED when it is over. Call it before you lock anything that others lock while they end sessions.
 """
+SESSION_OPEN = "users.session_open"
+"""`users.session_open(p_user uuid, p_session uuid) RETURNS boolean`, for others' SQL: is this user's session open?
+
+It locks nothing and waits for nobody. Not open is one that was ended, whatever ended it, that is past its absolute
+bound, or whose account is not active. One that is only unused is open until it is deleted as such (`upkeep`).
+"""
 
 
 @attrs.frozen(kw_only=True)
