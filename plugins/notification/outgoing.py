@@ -19,9 +19,10 @@ INSERT INTO notifications.deliveries (id, user_id, entry_id, medium, device_id, 
 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, now() + $9 * interval '1 second')
 """
 
-# deliveries_due; primary keys of devices and preferences. A lease that ran out makes its delivery due again: a crash
-# costs one repeat. Token and choices are read here, not when the delivery was written: a phone that changed hands gets
-# nothing of its old owner, and who withdraws consent gets nothing that was queued before (RELIABILITY 4.15).
+# deliveries_due; primary keys of devices, preferences, sessions and accounts. A lease that ran out makes its delivery
+# due again: a crash costs one repeat. Token and choices are read here, not when the delivery was written: a phone that
+# changed hands, or whose session is over (RELIABILITY 4.4), gets nothing of its old owner, and who withdraws consent
+# gets nothing that was queued before (4.15).
 CLAIM: LiteralString = """
 WITH due AS MATERIALIZED (
     SELECT id, user_id FROM notifications.deliveries
@@ -35,7 +36,8 @@ RETURNING p.push_enabled, p.email_enabled, p.sms_enabled, p.order_updates, p.pro
           d.id, d.user_id, d.entry_id, d.template, d.variables, d.attempts, d.traceparent,
           floor(extract(epoch FROM d.expires_at - now()))::int AS expires_in,
           (SELECT v.token FROM notifications.devices v
-           WHERE v.id = d.device_id AND v.user_id = d.user_id AND v.deactivated_at IS NULL) AS token
+           WHERE v.id = d.device_id AND v.user_id = d.user_id AND v.deactivated_at IS NULL
+             AND (v.session_id IS NULL OR users.session_open(v.user_id, v.session_id))) AS token
 """
 
 # Primary key. Not bound to the lease: what was sent was sent, also when the mark comes late.

@@ -76,18 +76,20 @@ WITH gone AS (DELETE FROM notifications.entries WHERE user_id = $1 RETURNING 1)
 SELECT count(*) FROM gone
 """
 
-# Unique token_hash for the device, devices_of_user for the customer's oldest ones beyond $6.
+# Unique token_hash for the device, devices_of_user for the customer's oldest ones beyond $7. Who signs in again on the
+# same phone brings the same token: the session is always that of the last registration.
 REGISTER_DEVICE: LiteralString = """
 WITH too_many AS (
     DELETE FROM notifications.devices WHERE id IN (
         SELECT id FROM notifications.devices WHERE user_id = $4 AND token_hash <> $2
-        ORDER BY seen_at DESC OFFSET $6
+        ORDER BY seen_at DESC OFFSET $7
     )
 )
-INSERT INTO notifications.devices AS d (id, token_hash, token, user_id, platform)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO notifications.devices AS d (id, token_hash, token, user_id, platform, session_id)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (token_hash) DO UPDATE
-SET user_id = excluded.user_id, platform = excluded.platform, seen_at = now(), deactivated_at = NULL
+SET user_id = excluded.user_id, platform = excluded.platform, session_id = excluded.session_id, seen_at = now(),
+    deactivated_at = NULL
 RETURNING d.id
 """
 
@@ -97,10 +99,11 @@ UPDATE notifications.devices SET deactivated_at = now()
 WHERE token_hash = $1 AND user_id = $2 AND deactivated_at IS NULL RETURNING id
 """
 
-# Primary key of preferences, devices_of_user.
+# Primary key of preferences, devices_of_user. A phone whose session is over is its former owner's (RELIABILITY 4.4).
 READ_REACH: LiteralString = """
 SELECT p.push_enabled, p.email_enabled, p.sms_enabled, p.order_updates, p.promotional_offers, p.delivery_alerts,
        ARRAY(SELECT id FROM notifications.devices WHERE user_id = $1 AND deactivated_at IS NULL
+             AND (session_id IS NULL OR users.session_open(user_id, session_id))
              ORDER BY seen_at DESC LIMIT $2) AS devices
 FROM (SELECT) one LEFT JOIN notifications.preferences p ON p.user_id = $1
 """
@@ -177,9 +180,9 @@ class Inbox:
         """How many were deleted."""
         return cast("int", await self._value(CLEAR_ENTRIES, user))
 
-    async def register(self, user: UserId, device: UUID, token: str, platform: str) -> None:
-        """Give the token to this customer, whoever had it before."""
-        await self._value(REGISTER_DEVICE, device, token_hash(token), token, user, platform, MAX_DEVICES - 1)
+    async def register(self, user: UserId, session: UUID, device: UUID, token: str, platform: str) -> None:
+        """Give the token to this customer, whoever had it before, while the session is open."""
+        await self._value(REGISTER_DEVICE, device, token_hash(token), token, user, platform, session, MAX_DEVICES - 1)
 
     async def deactivate(self, user: UserId, token: str) -> None:
         """Send nothing there any more."""

@@ -52,7 +52,7 @@ class DoneCountAnswer:
 
 @attrs.frozen(kw_only=True)
 class DeviceBody:
-    """A device that wants pushes."""
+    """A device that wants pushes. It gets them until the session ends: register it again after each sign-in."""
 
     token: Annotated[str, Text(1, 4096, pattern=r"[\x21-\x7e]+", hint="must be visible ASCII characters")]
     platform: Annotated[str, OneOf(("ios", "android", "web"))]
@@ -116,7 +116,8 @@ class Handlers:
 
     async def register(self, call: Call[DeviceBody, None]) -> DoneAnswer:
         """POST /notifications/devices."""
-        await self._service.register(call.principal.user_id, call.body.token, call.body.platform)
+        who, body = call.principal, call.body
+        await self._service.register(who.user_id, who.session_id, body.token, body.platform)
         return DoneAnswer(message="This device will get notifications.")
 
     async def unregister(self, call: Call[None, None]) -> DoneAnswer:

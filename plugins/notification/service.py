@@ -104,9 +104,9 @@ class NotificationService:
         """Empty the list; how many there were."""
         return await self._inbox.clear(user)
 
-    async def register(self, user: UserId, token: str, platform: str) -> None:
-        """From now on the device is this customer's, whoever signed in on it before."""
-        await self._inbox.register(user, uuid7(), token, platform)
+    async def register(self, user: UserId, session: UUID, token: str, platform: str) -> None:
+        """From now on the device is this customer's, whoever signed in on it before, until the session ends."""
+        await self._inbox.register(user, session, uuid7(), token, platform)
 
     async def unregister(self, user: UserId, token: str) -> None:
         """Send nothing to the device any more. Doing it twice, or for an unknown token, changes nothing."""

@@ -1,9 +1,13 @@
-"""The domain's tables on a database of their own, without the other domains: their ports are stood in for."""
+"""The domain's tables on a database of their own, beside those of users, whose sessions its SQL asks about.
+
+The ports of the other domains are stood in for.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import attrs
 import pytest
@@ -33,6 +37,11 @@ from tests.providers.mail import PASSWORD, USER, MailServer
 from tests.providers.sms import GatewayServer, Msg91Server
 
 ROOT = Path(__file__).resolve().parents[3]
+ACCOUNT = "INSERT INTO users.accounts (id, phone) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING"
+SESSION = """
+INSERT INTO users.sessions (id, user_id, salt, address, user_agent, expires_at)
+VALUES ($1, $2, '', '', '', now() + interval '90 days')
+"""
 PACE = Pace(concurrency=8, lease=20, poll=1, slowest=6)
 
 
@@ -110,9 +119,23 @@ class Room:
     async def with_push(self) -> tuple[UserId, str]:
         """A customer with one phone, and a push on its way to it."""
         user, token = self.users.add(email=None), f"token-{uuid7()}"
-        await self.service.register(user, token, "android")
+        await self.register(user, token, "android")
         await self.tell(user)
         return user, token
+
+    async def sign_in(self, user: UserId) -> UUID:
+        """A session of this customer, which is open."""
+        session = uuid7()
+        async with self.db.transaction() as tx:
+            await tx.execute(ACCOUNT, user, self.users.known[user].phone)
+            await tx.execute(SESSION, session, user)
+        return session
+
+    async def register(self, user: UserId, token: str, platform: str) -> UUID:
+        """Who signs in registers the phone; the session."""
+        session = await self.sign_in(user)
+        await self.service.register(user, session, token, platform)
+        return session
 
     async def states(self, user: UserId) -> list[tuple[str, str, str | None]]:
         """Medium, state and reason of each delivery."""
@@ -137,7 +160,8 @@ def occurred(user: UserId) -> EventMeta:
 async def room(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[Room]:
     """One database for a module, so that its couriers find no others' deliveries."""
     dsn = await new_database()
-    folders = {"kernel": ROOT / "core/store/migrations", "notification": ROOT / "plugins/notification/migrations"}
+    own = {name: ROOT / "plugins" / name / "migrations" for name in ("user", "notification")}
+    folders = {"kernel": ROOT / "core/store/migrations", **own}
     await migrate.apply(dsn, migrate.read(folders))
     pool = Pool(dsn, size=8, warm=1, connect=1.0, server={"timezone": "UTC"})
     await pool.open()

@@ -77,7 +77,7 @@ async def test_an_event_of_another_plugin_is_told_in_its_own_words(
     assert template is MOVED
     monkeypatch.setitem(clean.texts, "SLOT_MOVED", template)
     user, channel = clean.users.add(email=None), FakeChannel()
-    await clean.service.register(user, f"token-{uuid7()}", "ios")
+    await clean.register(user, f"token-{uuid7()}", "ios")
     async with clean.db.transaction() as tx:
         await made.handler(tx, SlotMoved(slot_id=uuid7(), user_id=user), occurred(user))
     (entry,), _ = await clean.service.page(user, 1, 20, unread=False)
@@ -91,7 +91,7 @@ async def test_what_waits_for_a_text_that_is_gone_waits_and_is_given_up(
     clean: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, token = clean.users.add(email=None), f"token-{uuid7()}"
-    await clean.service.register(user, token, "ios")
+    await clean.register(user, token, "ios")
     with monkeypatch.context() as there:
         there.setitem(clean.texts, "SLOT_MOVED", MOVED)
         await clean.tell(user, "SLOT_MOVED")

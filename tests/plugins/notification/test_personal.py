@@ -46,7 +46,7 @@ async def test_a_promotion_that_was_queued_before_consent_was_withdrawn_is_not_s
     clean: Room, promotions: str
 ) -> None:
     user, channel = clean.users.add(email=None), FakeChannel()
-    await clean.service.register(user, f"token-{uuid7()}", "ios")
+    await clean.register(user, f"token-{uuid7()}", "ios")
     await clean.tell(user, promotions)
     await clean.tell(user, "ORDER_SHIPPED")
     assert [state for _, state, _ in await clean.states(user)] == ["PENDING", "PENDING"]
@@ -58,7 +58,7 @@ async def test_a_promotion_that_was_queued_before_consent_was_withdrawn_is_not_s
 
 async def test_a_promotion_that_waits_for_its_next_attempt_is_not_sent_either(clean: Room, promotions: str) -> None:
     user, channel = clean.users.add(email=None), FakeChannel()
-    await clean.service.register(user, f"token-{uuid7()}", "ios")
+    await clean.register(user, f"token-{uuid7()}", "ios")
     await clean.tell(user, promotions)
     channel.failures = [Temporary("fake", "busy")]
     courier = clean.courier(Medium.PUSH, channel)
@@ -73,7 +73,7 @@ async def test_a_promotion_that_waits_for_its_next_attempt_is_not_sent_either(cl
 async def test_who_wants_promotions_gets_them_and_who_does_not_has_none_queued(clean: Room, promotions: str) -> None:
     keen, tired, channel = clean.users.add(email=None), clean.users.add(email=None), FakeChannel()
     for user in (keen, tired):
-        await clean.service.register(user, f"token-{uuid7()}", "ios")
+        await clean.register(user, f"token-{uuid7()}", "ios")
     await clean.service.change_preferences(tired, {"promotional_offers": False})
     for user in (keen, tired):
         await clean.tell(user, promotions)
@@ -84,7 +84,7 @@ async def test_who_wants_promotions_gets_them_and_who_does_not_has_none_queued(c
 
 async def test_a_medium_that_is_switched_off_takes_nothing_that_was_queued(clean: Room) -> None:
     user, channel = clean.users.add(email=None), FakeChannel()
-    await clean.service.register(user, f"token-{uuid7()}", "ios")
+    await clean.register(user, f"token-{uuid7()}", "ios")
     await clean.tell(user)
     await clean.service.change_preferences(user, {"push_enabled": False})
     await clean.courier(Medium.PUSH, channel).round()
@@ -94,7 +94,7 @@ async def test_a_medium_that_is_switched_off_takes_nothing_that_was_queued(clean
 async def test_everything_of_a_person_goes_in_batches_and_nothing_of_another(clean: Room) -> None:
     user, other = clean.users.add(), clean.users.add()
     for who in (user, other):
-        await clean.service.register(who, f"token-{uuid7()}", "ios")
+        await clean.register(who, f"token-{uuid7()}", "ios")
         await clean.service.change_preferences(who, {"sms_enabled": True})
         await clean.tell(who)
     await clean.db.fetch(MANY, user, 2 * BATCH)
@@ -111,7 +111,7 @@ async def test_everything_of_a_person_goes_in_batches_and_nothing_of_another(cle
 
 async def test_a_copy_names_choices_and_messages_but_no_token(clean: Room) -> None:
     user, token = clean.users.add(), f"token-{uuid7()}"
-    await clean.service.register(user, token, "android")
+    await clean.register(user, token, "android")
     await clean.service.change_preferences(user, {"promotional_offers": False})
     await clean.tell(user)
     data = PersonalNotifications(clean.db, clean.users, None).declared()
@@ -129,7 +129,7 @@ async def test_a_copy_names_choices_and_messages_but_no_token(clean: Room) -> No
 async def test_the_journal_forgets_one_persons_messages_while_others_are_written(room: Room, tmp_path: Path) -> None:
     path, user = tmp_path / "messages.jsonl", room.users.add(email="asha@example.com")
     journal, token = Journal(path, lambda: datetime.now(UTC)), f"token-{uuid7()}"
-    await room.service.register(user, token, "ios")
+    await room.register(user, token, "ios")
     phone = room.users.known[user].phone
     for to in (phone, "asha@example.com", token, "+919999999999"):
         await journal.note(note(to, f"words for {to}"))

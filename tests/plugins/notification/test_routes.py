@@ -27,6 +27,7 @@ class Customer:
     token: str
     phone: str
     email: str
+    refresh_token: str
 
 
 NewCustomer = Callable[[], Awaitable[Customer]]
@@ -42,7 +43,9 @@ def new_customer(app: TestApp) -> NewCustomer:
         code = (await app.message(phone))["code"]
         answer = await app.post("/auth/verify-otp", json={"phone": phone[3:], "otp": code})
         user, token = answer.data["user"], answer.data["accessToken"]
-        customer = Customer(UserId(UUID(user["id"])), token, phone, f"{user['id']}@example.com")
+        customer = Customer(
+            UserId(UUID(user["id"])), token, phone, f"{user['id']}@example.com", answer.data["refreshToken"]
+        )
         await app.put("/users/me", as_=customer, json={"name": "Asha", "email": customer.email})
         return customer
 
@@ -121,6 +124,24 @@ async def test_a_push_goes_to_the_phone_that_registered(app: TestApp, customer: 
     assert gone.status == 200
     await emit(app, shipped(customer.user_id))
     assert len(app.messages(token)) == 1
+
+
+async def test_a_phone_gets_pushes_through_every_refresh_and_none_once_its_owner_has_left(
+    app: TestApp, customer: Customer
+) -> None:
+    token, session = f"fcm-{uuid7()}", "SELECT session_id FROM notifications.devices WHERE token = $1"
+    await app.post("/notifications/devices", as_=customer, json={"token": token, "platform": "ios"})
+    registered = await app.db.fetchval(session, token)
+    pair = (await app.post("/auth/token/refresh", json={"refreshToken": customer.refresh_token})).data
+    customer = attrs.evolve(customer, token=pair["accessToken"])
+    await app.post("/notifications/devices", as_=customer, json={"token": token, "platform": "ios"})
+    assert await app.db.fetchval(session, token) == registered
+    await emit(app, shipped(customer.user_id))
+    await app.message(token)
+    assert (await app.post("/auth/logout", as_=customer)).status == 200
+    await emit(app, shipped(customer.user_id))
+    pushes = "SELECT state FROM notifications.deliveries WHERE user_id = $1 AND medium = 'push'"
+    assert [row["state"] for row in await app.db.fetch(pushes, customer.user_id)] == ["SENT"]
 
 
 async def test_unread_entries_are_counted_filtered_and_read(app: TestApp, customer: Customer) -> None:

@@ -236,7 +236,7 @@ async def test_a_dead_device_is_switched_off_at_once(clean: Room) -> None:
     assert await clean.states(user) == [("push", "FAILED", "unregistered")]
     await clean.tell(user)
     assert len(await clean.states(user)) == 1
-    await clean.service.register(user, token, "android")
+    await clean.register(user, token, "android")
     await clean.tell(user)
     assert len(await clean.states(user)) == 2
 
@@ -252,7 +252,7 @@ async def test_another_permanent_refusal_leaves_the_device(clean: Room) -> None:
 
 async def test_a_phone_that_changed_hands_gets_nothing_of_its_former_owner(clean: Room) -> None:
     user, token = await clean.with_push()
-    await clean.service.register(clean.users.add(), token, "android")
+    await clean.register(clean.users.add(), token, "android")
     channel = FakeChannel()
     await clean.courier(Medium.PUSH, channel).round()
     assert channel.sent == []

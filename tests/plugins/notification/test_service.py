@@ -22,7 +22,7 @@ ALL_OFF = dict.fromkeys(attrs.asdict(Preferences()), False)
 async def test_every_step_writes_an_entry_whatever_the_settings(room: Room, template: str) -> None:
     user = room.users.add()
     await room.service.change_preferences(user, ALL_OFF)
-    await room.service.register(user, f"token-{uuid7()}", "ios")
+    await room.register(user, f"token-{uuid7()}", "ios")
     await room.tell(user, template)
     entries, pagination = await room.service.page(user, 1, 20, unread=False)
     assert pagination.total == 1
@@ -68,8 +68,8 @@ async def test_an_account_that_is_gone_is_told_nothing(room: Room) -> None:
 
 async def test_defaults_reach_every_device_and_the_mailbox_but_no_sms(room: Room) -> None:
     user = room.users.add()
-    await room.service.register(user, f"one-{user}", "ios")
-    await room.service.register(user, f"two-{user}", "android")
+    await room.register(user, f"one-{user}", "ios")
+    await room.register(user, f"two-{user}", "android")
     await room.tell(user)
     assert [medium for medium, _, _ in await room.states(user)] == ["email", "push", "push"]
 
@@ -184,8 +184,8 @@ async def test_deleting_one_or_all_touches_nobody_else(room: Room) -> None:
 async def test_a_token_goes_with_whoever_signed_in_last(room: Room) -> None:
     first, second = room.users.add(email=None), room.users.add(email=None)
     token = f"shared-{uuid7()}"
-    await room.service.register(first, token, "android")
-    await room.service.register(second, token, "android")
+    await room.register(first, token, "android")
+    await room.register(second, token, "android")
     await room.tell(first)
     await room.tell(second)
     assert await room.states(first) == []
@@ -197,12 +197,12 @@ async def test_a_token_goes_with_whoever_signed_in_last(room: Room) -> None:
 
 async def test_a_device_switched_off_gets_nothing_until_it_registers_again(room: Room) -> None:
     user, token = room.users.add(email=None), "t" * 4096
-    await room.service.register(user, token, "web")
+    await room.register(user, token, "web")
     await room.service.unregister(user, token)
     await room.service.unregister(user, token)
     await room.tell(user)
     assert await room.states(user) == []
-    await room.service.register(user, token, "web")
+    await room.register(user, token, "web")
     await room.tell(user)
     assert len(await room.states(user)) == 1
 
@@ -210,8 +210,8 @@ async def test_a_device_switched_off_gets_nothing_until_it_registers_again(room:
 async def test_a_customer_keeps_the_devices_seen_last(room: Room) -> None:
     user = room.users.add(email=None)
     for n in range(MAX_DEVICES + 3):
-        await room.service.register(user, f"{n}-{user}", "ios")
-    await room.service.register(user, f"{MAX_DEVICES + 2}-{user}", "ios")
+        await room.register(user, f"{n}-{user}", "ios")
+    await room.register(user, f"{MAX_DEVICES + 2}-{user}", "ios")
     kept = await room.db.fetch("SELECT token FROM notifications.devices WHERE user_id = $1 ORDER BY seen_at", user)
     assert [row["token"] for row in kept] == [f"{n}-{user}" for n in range(3, MAX_DEVICES + 3)]
 
@@ -221,7 +221,7 @@ async def test_housekeeping_takes_what_is_old_and_leaves_what_is_not(
 ) -> None:
     room, old, new = clean, clean.users.add(), clean.users.add()
     for user in (old, new):
-        await room.service.register(user, f"token-{user}", "ios")
+        await room.register(user, f"token-{user}", "ios")
         await room.tell(user)
     await room.service.unregister(old, f"token-{old}")
     for sql in (

@@ -47,7 +47,7 @@ def test_a_cancelled_order_says_what_happens_to_the_money(refunded: bool) -> Non
 
 async def test_an_event_becomes_an_entry_of_its_owner_and_a_closed_account_is_left_alone(room: Room) -> None:
     user = room.users.add()
-    await room.service.register(user, f"token-{uuid7()}", "ios")
+    await room.register(user, f"token-{uuid7()}", "ios")
     handlers = {s.event: s.handler for s in subscriptions(room.service, built_in_texts())}
     shipped = OrderShipped(**{**common(shipped_at=NOW, tracking_id=None, delivery_partner_id=None), "user_id": user})
     async with room.db.transaction() as tx:
