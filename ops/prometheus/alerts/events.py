@@ -1,16 +1,22 @@
 """Events on their way, and work by the clock."""
 
-from ops.prometheus.model import Alert, Group
+from ops.prometheus.model import Alert, Group, Record
 
-LAST = (
-    "(max by (name) (vurksha_job_last_success_seconds > 0)"
-    " or max by (name) (vurksha_job_last_success_seconds)"
-    ' + on () group_left () min(process_start_time_seconds{job="vurksha"}))'
+JOBS = "max by (name) (vurksha_job_last_success_seconds)"
+LAST = "vurksha:job:last_success_seconds"
+REMEMBERED = (
+    f"max by (name) (vurksha_job_last_success_seconds > 0 or last_over_time({LAST}[<1d>]) and on (name) {JOBS})\n"
+    f"or\n0 * {JOBS} + time()"
 )
-"""When each job last ended well anywhere; since no replica knows of one, when the oldest of them started."""
+"""When each job last ended well anywhere; of one that never did, when it was first seen.
+
+Kept from one evaluation to the next: replicas know of their own runs only, and two releases a day end them sooner than
+a job of every six hours would have to be missed.
+"""
 GROUP = Group(
     name="events",
     rules=(
+        Record(name=LAST, expr=REMEMBERED),
         Alert(
             name="BrokerAway",
             expr="min by (instance) (vurksha_broker_up) == 0",
@@ -46,6 +52,7 @@ GROUP = Group(
         Alert(
             name="JobNotRun",
             expr=f"time() - {LAST} > on (name) 3 * max by (name) (vurksha_job_every_seconds) + <300s#>",
+            wait="<5m>",  # longer than any job waits for its first run, when all start after hours without any
             severity="ticket",
             area="events",
             summary="The job {{ $labels.name }} has not ended well for three of its turns",

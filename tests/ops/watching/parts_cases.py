@@ -3,6 +3,7 @@
 from tests.ops.watching.case import Case
 
 A, B = 'instance="a"', 'instance="b"'
+HOUR = 3600
 
 
 def job(name: str, *labels: str) -> str:
@@ -21,14 +22,30 @@ def starting(values: str) -> dict[str, str]:
 
 
 def jobs(last: str, every: int = 60) -> dict[str, str]:
-    """A job that two replicas share; the second one never did it."""
+    """A job that two replicas share, each five minutes of thirty hours; the second one never did it."""
     return {
         f'vurksha_job_last_success_seconds{{{A},name="sweep"}}': last,
-        f'vurksha_job_last_success_seconds{{{B},name="sweep"}}': "0x60",
-        f'vurksha_job_every_seconds{{{A},name="sweep"}}': f"{every}x60",
-        f'vurksha_job_every_seconds{{{B},name="sweep"}}': f"{every}x60",
-        job("process_start_time_seconds", A): "30x60",
-        job("process_start_time_seconds", B): "60x60",
+        f'vurksha_job_last_success_seconds{{{B},name="sweep"}}': "0x360",
+        f'vurksha_job_every_seconds{{{A},name="sweep"}}': f"{every}x360",
+        f'vurksha_job_every_seconds{{{B},name="sweep"}}': f"{every}x360",
+    }
+
+
+def released(*successes: int) -> dict[str, str]:
+    """A job of every six hours, and a release every twelve: when it last ended well, as each replica in turn tells."""
+    found = {}
+    for number, last in enumerate(successes):
+        before, labels = f"_x{144 * number} " if number else "", f'instance="{number}",name="sweep"'
+        found[f"vurksha_job_last_success_seconds{{{labels}}}"] = f"{before}{last}x143"
+        found[f"vurksha_job_every_seconds{{{labels}}}"] = f"{before}{6 * HOUR}x143"
+    return found
+
+
+def absent(steps: int, every: int, last: str = "") -> dict[str, str]:
+    """A job that nobody tells of for so many of the 360 steps, and then nobody did yet."""
+    return {
+        f'vurksha_job_last_success_seconds{{{A},name="sweep"}}': f"{last}_x{steps} 0x360",
+        f'vurksha_job_every_seconds{{{A},name="sweep"}}': f"{last and f'{every}x99 '}_x{steps} {every}x360",
     }
 
 
@@ -155,16 +172,21 @@ CASES = (
     Case(
         alert="JobNotRun",
         labels={"name": "sweep"},
-        fires=jobs("0+60x10 600x50"),
-        quiet={
-            "it runs": jobs("0+60x60"),
-            "it is an hourly one": jobs("0x5 300x55", every=3600),
-            "nobody did it yet, and all just started": {
-                **jobs("0x60"),
-                job("process_start_time_seconds", A): "1500x60",
-                job("process_start_time_seconds", B): "1500x60",
-            },
+        fires=jobs("0+300x12 3600x348"),
+        fires_too={
+            "nobody ever did it": jobs("0x360"),
+            "two releases a day, and it failed since the first": released(HOUR, 0, 0),
+            "two releases a day, and it never ended well": released(0, 0, 0),
         },
+        quiet={
+            "it runs": jobs("0+300x360"),
+            "it is one of every six hours": jobs(f"0x179 {15 * HOUR}x181", every=6 * HOUR),
+            "two releases a day, and it runs": released(HOUR, 13 * HOUR, 25 * HOUR),
+            "it is new": absent(330, HOUR),
+            "all were stopped for hours, and just started": absent(260, 60, "0+300x99 "),
+        },
+        at="30h",
+        interval="5m",
     ),
     Case(
         alert="LoopLate",
