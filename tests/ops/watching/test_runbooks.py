@@ -1,5 +1,7 @@
 """Every alert has a page, and every step on it can be taken."""
 
+import asyncio
+import logging
 import re
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from core.cli import program
 from core.console.commands import MAKERS
+from core.tasks import Tasks
 from tests.docs.tables import built
 from tests.ops.watching.case import BY_NAME
 from tests.ops.watching.pages import FOLDER, TEXTS, commands, lines
@@ -49,6 +52,23 @@ def test_every_command_of_the_program_is_there_with_its_options(words: list[str]
         command, rest = found, rest[1:]
         context = click.Context(command, parent=context)
     command.make_context(words[-1], rest, parent=context)
+
+
+async def test_the_line_of_a_loop_that_keeps_failing_is_the_one_that_pages_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fails() -> None:
+        raise OSError
+
+    given_up = asyncio.Event()
+    tasks = Tasks(lambda _: given_up.set(), first_pause=0)
+    tasks.forever("publisher", fails)
+    async with asyncio.timeout(10):
+        await given_up.wait()
+    await tasks.stop(1)
+    line = next(record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL)
+    for name in ("ReplicaDown", "ReplicaRestarts"):
+        assert re.search(f"`critical`[^\n]*`{line}`", TEXTS[name]), line
 
 
 @pytest.mark.ops
