@@ -11,7 +11,7 @@ import inspect
 import logging
 from typing import Any
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
@@ -30,7 +30,7 @@ FRONT = 400
 NAMES = {
     "_waiter", "_messages", "_parser", "_manager", "_loop", "_paused", "_buffer_paused", "_close", "_handler_waiter",
     "_keepalive", "_keepalive_handle", "_keepalive_timeout", "_next_keepalive_close_time", "_process_keepalive",
-    "_request_count", "_request_in_progress",
+    "_request_count", "_request_in_progress", "_current_request", "_lingering_time",
 }  # fmt: skip
 LINES = (
     ("data_received", "self._messages.append((msg, payload))"),
@@ -86,6 +86,7 @@ class Connection(RequestHandler):
         waiter, heads = self._waiter, self._request_count
         if waiter is None or waiter.done():  # the loop is at work and takes what comes next, in order
             super().data_received(data)
+            self._spoil_body()
         else:
             self._waiter = None  # parse without waking it
             super().data_received(data)
@@ -94,9 +95,21 @@ class Connection(RequestHandler):
                 self._take()
                 if self._head_timer is None and self._request_count == heads:
                     self._time_head()  # an idle connection began another head
+            else:
+                self._spoil_body()
         if self._head_timer is not None and self._request_count > heads:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _spoil_body(self) -> None:
+        """End the reading of a body that turned out malformed after its head: aiohttp only queues the error behind it."""
+        messages, request = self._messages, self._current_request
+        if not messages or type(messages[-1][0]) is RawRequestMessage:
+            return
+        content = messages[-2][1] if len(messages) > 1 else request.content if request is not None else None
+        if content is not None and not content.is_eof():
+            self._lingering_time = 0.0  # nothing can follow that would be worth reading on for
+            content.set_exception(http_exceptions.TransferEncodingError("the body is malformed"))
 
     def _take(self) -> None:
         """Answer from memory as far as that goes; then begin the next request, or leave it to aiohttp's loop."""

@@ -159,3 +159,34 @@ async def test_a_request_that_outlasts_the_stop_is_ended(probe: Probe) -> None:
         await one.shutdown(0.05)
         assert await reader.read() == b""
         assert one._task is None or one._task.cancelling()
+
+
+CHUNKED = b"POST /api/v1/probe/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", HELLO, HELLO.replace(b"hello", b"slow")], ids=["first", "second", "waiting"])
+@pytest.mark.parametrize("begun", [b"", b'6\r\n{"name\r\n'], ids=["bare", "begun"])
+async def test_a_chunk_that_is_malformed_in_a_later_packet_is_400_and_the_end(
+    probe: Probe, caplog: pytest.LogCaptureFixture, before: bytes, begun: bytes
+) -> None:
+    async with connected(probe) as (reader, writer), asyncio.timeout(1.5):
+        for part in (before + CHUNKED + begun, b"nonsense\r\n"):
+            writer.write(part)
+            await asyncio.sleep(0.05)
+        if before:
+            await answer(reader)
+        status, headers, body = await answer(reader)
+        assert (status, headers["Connection"], orjson.loads(body)["error"]["code"]) == (400, "close", "VAL_004")
+        assert await reader.read() == b""
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_malformed_chunk_of_a_body_that_nobody_reads_harms_nobody(
+    probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(probe) as (reader, writer), asyncio.timeout(1.5):
+        writer.write(CHUNKED.replace(b"echo", b"nowhere"))
+        assert (await answer(reader))[0] == 404
+        writer.write(b"nonsense\r\n")
+        assert await reader.read() == b""
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
