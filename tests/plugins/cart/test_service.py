@@ -101,9 +101,11 @@ async def test_a_price_that_changed_between_two_processes_shows_in_the_second(
 
 
 async def test_a_process_that_knows_the_same_prices_sends_the_same_copy(
-    service: CartService, without_database: CartService, app: TestApp, shopper: Shopper, product: ProductId
+    without_database: CartService, app: TestApp, shopper: Shopper, product: ProductId
 ) -> None:
-    await service.add(shopper.user_id, product, 2)
+    first = await replica(app, app.db)
+    await edit(app.db, first._catalog, REPRICE, product, 6000)  # the second will not have seen it as an edit
+    await first.add(shopper.user_id, product, 2)
     copies = Copies(app.redis)
     found = await copies.get(shopper.user_id)
     assert found is not None
