@@ -33,6 +33,7 @@ from core.observe.spent import begin
 from core.resilience.rank import rank
 from core.resilience.shedding import Shedder
 from core.store.db import Db
+from core.store.standby import by_the_primary
 from core.store.tx import prolong
 from core.tasks import Stray
 
@@ -122,7 +123,8 @@ class Endpoint:
             return in_transaction(route, db, gate)
 
         async def with_live_session(call: Call[Any, Any]) -> object:
-            await admit(route, gate, db, call)
+            with by_the_primary():  # a standby may not have heard yet that the session ended, or of another role
+                await admit(route, gate, db, call)
             return await route.handler(call)
 
         return with_live_session

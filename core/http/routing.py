@@ -45,8 +45,9 @@ class Policy:
     live: bool = False
     """The session and its role are as the database has them: for orders, addresses, admin (RELIABILITY 4.4).
 
-    A SAFE route's are read before the handler. A write's are read in its own transaction and held until the commit:
-    the kernel opens it for KEYED and NATURAL routes (`call.tx`), the SQL function of a COMMAND route asks for itself.
+    A SAFE route's are read before the handler, never from a standby. A write's are read in its own transaction and held
+    until the commit: the kernel opens it for KEYED and NATURAL routes (`call.tx`), the SQL function of a COMMAND route
+    asks for itself.
     A handler that ends sessions is not live: it must lock all of them before it asks about one.
     """
     ended: bool = False

@@ -6,7 +6,8 @@ It may lack the newest commits, so no rule and no write is ever decided by it.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from core.context import remaining
@@ -24,6 +25,16 @@ ACQUIRE, READ = 0.2, 0.5
 SLOW, LONGEST = 0.4, 2.0
 SIZE, CONNECT = 8, 0.3
 log = logging.getLogger("core.db")
+
+
+@contextmanager
+def by_the_primary() -> Iterator[None]:
+    """What is read in the block decides something, so it is not read here, even for work that only reads."""
+    token = rank.set(max(rank.get(), Rank.CART))
+    try:
+        yield
+    finally:
+        rank.reset(token)
 
 
 class Standby:

@@ -7,6 +7,7 @@ import pytest
 
 from core.auth import Role, TokenIssuer
 from core.resilience.shedding import Shedder
+from core.store.standby import standby_at
 from tests.core.harness import Probe
 
 
@@ -171,6 +172,14 @@ async def test_a_token_of_another_secret_is_refused(probe: Probe) -> None:
     other = TokenIssuer("o" * 40, [], issuer="vurksha", audience="vurksha-app", minutes=15)
     token = other.issue(uuid4(), uuid4(), "ADMIN")
     assert (await probe.get("/probe/mine", headers={"Authorization": f"Bearer {token}"})).code == "AUTH_003"
+
+
+async def test_no_standby_says_whether_a_session_lives(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    standby = standby_at(probe.db.pool.dsn, {})
+    standby.hear(primary=False)
+    monkeypatch.setattr(probe.db, "standby", standby)
+    assert (await probe.get("/probe/live", as_=probe.person())).status == 200
+    assert standby.pool.opened == 0
 
 
 async def test_the_client_may_only_lower_the_deadline(probe: Probe) -> None:

@@ -9,7 +9,7 @@ from core.errors import UNAVAILABLE, Problem
 from core.resilience.rank import Rank, rank
 from core.store.db import Db
 from core.store.pool import Pool
-from core.store.standby import standby_at
+from core.store.standby import by_the_primary, standby_at
 
 SLOW_PRIMARY = """
 SELECT current_setting('application_name')
@@ -43,6 +43,17 @@ async def test_what_a_write_wants_to_know_is_not(bereft: Db, writer: Rank) -> No
     with pytest.raises(Problem) as refused:
         await bereft.fetchval("SELECT 7")
     assert refused.value.code is UNAVAILABLE
+
+
+async def test_what_decides_something_is_not_even_for_a_reader(bereft: Db) -> None:
+    rank.set(Rank.OWN)
+    with by_the_primary(), pytest.raises(Problem) as refused:
+        await bereft.fetchval("SELECT 7")
+    assert refused.value.code is UNAVAILABLE
+    assert await bereft.fetchval("SELECT 7") == 7
+    rank.set(Rank.VITAL)
+    with by_the_primary():
+        assert rank.get() is Rank.VITAL
 
 
 async def test_commands_and_transactions_are_not_whoever_asks(bereft: Db) -> None:
