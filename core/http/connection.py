@@ -102,7 +102,7 @@ class Connection(RequestHandler):
             self._head_timer = None
 
     def _spoil_body(self) -> None:
-        """End the reading of a body that turned out malformed after its head: aiohttp only queues the error behind it."""
+        """End the reading of a body that turned out malformed after its head: aiohttp only queues the error."""
         messages, request = self._messages, self._current_request
         if not messages or type(messages[-1][0]) is RawRequestMessage:
             return
