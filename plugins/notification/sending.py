@@ -96,7 +96,7 @@ class Courier:
             with continued(delivery.traceparent, f"deliver {self.medium}", OWN):
                 await self._carry(delivery, lease, to, last_start)
         except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
-            log.error("%s delivery %s failed with %s", self.medium, delivery.id, type(error).__name__)  # noqa: TRY400
+            log.error("%s delivery %s failed with %s", self.medium, delivery.id, type(error).__name__)  # noqa: TRY400  as above
 
     async def _carry(self, delivery: Claimed, lease: UUID, to: str | None, last_start: float) -> None:
         """Send one and mark it. What cannot be marked is found again when its lease ends: that is the one repeat."""
@@ -188,7 +188,7 @@ def _filled(medium: Medium, delivery: Claimed, template: Template, to: str) -> M
     try:
         return _message(medium, delivery, template, to)
     except Exception as error:  # noqa: BLE001  its text may name the receiver: only its type is told
-        log.error("the text %s cannot be filled: %s", delivery.template, type(error).__name__)  # noqa: TRY400
+        log.error("the text %s cannot be filled: %s", delivery.template, type(error).__name__)  # noqa: TRY400  as above
         raise Permanent("none", "bad_text") from None
 
 

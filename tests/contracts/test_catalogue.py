@@ -102,10 +102,10 @@ async def test_prices_are_undiscounted_and_lists_brief(app: TestApp, shelf: Shel
 async def test_featured_are_ten_at_most_that_can_be_had_best_sellers_first(app: TestApp) -> None:
     shelf, ids = await new_shelf(app), dict[str, ProductId]()
     for number in range(11):
-        ids[f"f{number}"] = await shelf.product(f"f{number}", stock=1, featured=True, sales=10**6 + number)
-    await shelf.product("sold out", featured=True, sales=10**7)
-    await shelf.product("not featured", stock=1, sales=10**7)
-    await app.db.fetchval(RETIRE, await shelf.product("not sold", stock=1, featured=True, sales=10**7))
+        ids[f"f{number}"] = await shelf.product(f"f{number}", stock=1, featured=True, sales=10**10 + number)
+    await shelf.product("sold out", featured=True, sales=10**11)
+    await shelf.product("not featured", stock=1, sales=10**11)
+    await app.db.fetchval(RETIRE, await shelf.product("not sold", stock=1, featured=True, sales=10**11))
     await shelf.shown()
     try:
         found = (await app.get("/products/featured")).data["products"]

@@ -110,7 +110,7 @@ async def test_a_crash_between_send_and_mark_costs_one_repeat_under_the_same_key
 
 @pytest.mark.parametrize(
     "odd",
-    [Sent("whisper", 12345), Sent("\0", "ref\0\ud800"), Sent("w" * 10_000, "r" * 10_000)],  # type: ignore[arg-type]
+    [Sent("whisper", 12345), Sent("\0", "ref\0\ud800"), Sent("w" * 10_000, "r" * 10_000)],  # type: ignore[arg-type]  # odd on purpose
     ids=["number", "nul", "long"],
 )
 async def test_whatever_a_channel_says_of_what_it_took_is_marked(clean: Room, odd: Sent) -> None:
@@ -127,7 +127,7 @@ async def test_whatever_a_channel_says_of_what_it_took_is_marked(clean: Room, od
 async def test_whatever_a_channel_says_of_what_it_refused_is_marked(clean: Room) -> None:
     user, _ = await clean.with_push()
     channel = FakeChannel()
-    channel.failures = [Temporary("whisper", "\0busy", retry_after="soon"), Permanent("whisper", 9)]  # type: ignore[arg-type]
+    channel.failures = [Temporary("whisper", "\0busy", retry_after="soon"), Permanent("whisper", 9)]  # type: ignore[arg-type]  # odd on purpose
     courier = clean.courier(Medium.PUSH, channel)
     await courier.round()
     assert await clean.states(user) == [("push", "PENDING", "busy")]
