@@ -77,7 +77,7 @@ class Delivery:
 
     @property
     def state(self) -> str:
-        """`in-process`, or that of the bridge: `connected`, `blocked` or `away`."""
+        """`in-process`, or that of the bridge: `connected`, `blocked`, `partial` or `away`."""
         return "in-process" if self.bridge is None else self.bridge.state
 
     def start(self) -> None:

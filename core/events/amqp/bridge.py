@@ -45,5 +45,9 @@ class Bridge:
 
     @property
     def state(self) -> str:
-        """`connected`, `blocked` (the broker is short of memory or disk) or `away`."""
-        return "blocked" if self.publisher.blocked else "connected" if self.publisher.connected else "away"
+        """`connected`, `blocked` (the broker is short of memory or disk), `partial` (a queue rests) or `away`."""
+        if self.publisher.blocked:
+            return "blocked"
+        if not self.publisher.connected:
+            return "away"
+        return "partial" if self.intake.resting else "connected"
