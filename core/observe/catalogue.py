@@ -37,6 +37,9 @@ RESOURCES = (
     _gauge("pool_connections", "Connections to a database by what they do: busy or idle", "pool", "state"),
     _gauge("pool_size", "Connections that a pool may have", "pool"),
     _gauge("pool_waiting", "Callers that wait for a connection", "pool"),
+    _gauge(
+        "memory_blocks", "Pieces of memory that Python holds: grows with a leak, not with what a rush leaves unused"
+    ),
     _gauge("loop_lag_seconds", "How late the event loop was when it was looked at last"),
     _counter("trace_spans_total", "Spans handed to the collector (sent) or dropped (lost)", "outcome"),
 )

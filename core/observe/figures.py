@@ -4,6 +4,7 @@ Reading costs nothing worth naming and may be done on the loop at any time; only
 asked for, which `read` does (`core.observe.queues`). Durations are in `app.meter`, a tally a route.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -106,6 +107,7 @@ class Figures:
             ),
             "pool_size": lambda: (((name,), pool.size) for name, pool in pools.items()),
             "pool_waiting": lambda: (((name,), pool.waiting) for name, pool in pools.items()),
+            "memory_blocks": lambda: _plain(sys.getallocatedblocks()),
             "loop_lag_seconds": lambda: _plain(kernel.shedder.lag),
             "trace_spans_total": _spans,
         }

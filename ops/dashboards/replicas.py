@@ -52,6 +52,7 @@ def board() -> Dashboard:
                     red=0.9,
                 ),
                 lines("Memory", "Resident.", "bytes", (f"process_resident_memory_bytes{OURS}", "{{instance}}")),
+                lines("Pieces", "Of memory that Python holds.", "short", ("vurksha_memory_blocks", "{{instance}}")),
                 lines("Open files", "And sockets.", "short", (f"process_open_fds{OURS}", "{{instance}}")),
                 lines("Age", "Since its start.", "s", (f"time() - process_start_time_seconds{OURS}", "{{instance}}")),
             ),

@@ -18,11 +18,15 @@ FLAT, SPARE = 0.05, 2.0
 """A replica is flat when it ends with at most this share, and so many more, than it had when it was warm, or not above
 what it had at some time before: pools open connections when they are needed, up to their size, and keep them."""
 TASKS = re.compile(r'^vurksha_tasks\{plugin="[^"]+"\} (\S+)', re.MULTILINE)
+BLOCKS = re.compile(r"^vurksha_memory_blocks (\S+)", re.MULTILINE)
 
 
 @attrs.frozen(kw_only=True)
 class Sample:
-    """Memory is resident, in MB; connections are established TCP ones; tasks are unknown while a replica hangs."""
+    """Memory is resident, in MB; connections are established TCP ones; blocks of memory are Python's, in thousands.
+
+    Tasks and blocks are unknown while a replica hangs.
+    """
 
     at: float
     pid: int
@@ -31,10 +35,12 @@ class Sample:
     threads: float
     connections: float
     tasks: float | None
+    blocks: float | None
 
 
 HELD: Mapping[str, str] = {
     "memory": "memory, MB",
+    "blocks": "Python's blocks of it, thousands",
     "descriptors": "file descriptors",
     "threads": "threads",
     "connections": "TCP connections",
@@ -59,7 +65,7 @@ def look(pid: int, operations: int, token: str) -> Sample | None:
         descriptors=len(opened),
         threads=int(status["Threads"]),
         connections=sum(f"socket:[{row[9]}]" in sockets for row in rows if row[3] == "01"),
-        tasks=_tasks(operations, token),
+        **_told(operations, token),
     )
 
 
@@ -71,13 +77,14 @@ def _target(link: Path) -> str:
         return ""
 
 
-def _tasks(port: int, token: str) -> float | None:
+def _told(port: int, token: str) -> dict[str, float | None]:
     asked = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"})
     try:
         with urlopen(asked, timeout=1) as told:  # noqa: S310  a replica of ours
-            return sum(map(float, TASKS.findall(told.read().decode())))
+            text = told.read().decode()
     except OSError:
-        return None
+        return {"tasks": None, "blocks": None}
+    return {"tasks": sum(map(float, TASKS.findall(text))), "blocks": sum(map(float, BLOCKS.findall(text))) / 1000}
 
 
 @attrs.frozen

@@ -11,13 +11,24 @@ from tests.faults.held import PART, WARM, Sample, growth, look
 from tests.ports import free_port
 
 HOUR = 3600
-TOLD = '# TYPE vurksha_tasks gauge\nvurksha_tasks{plugin="order"} 4.0\nvurksha_tasks{plugin="kernel"} 38.0\n'
+TOLD = """# TYPE vurksha_tasks gauge
+vurksha_tasks{plugin="order"} 4.0
+vurksha_tasks{plugin="kernel"} 38.0
+vurksha_memory_blocks 450000.0
+"""
 
 
 def life(memory: Callable[[float], float], seconds: int = HOUR, pid: int = 7) -> list[Sample]:
     return [
         Sample(
-            at=at, pid=pid, memory=memory(at), descriptors=40, threads=5, connections=30, tasks=None if at % 50 else 42
+            at=at,
+            pid=pid,
+            memory=memory(at),
+            descriptors=40,
+            threads=5,
+            connections=30,
+            tasks=None if at % 50 else 42,
+            blocks=400,
         )
         for at in range(0, seconds, 5)
     ]
@@ -73,7 +84,7 @@ async def test_a_look_at_a_process() -> None:
     writer.close()
     await runner.cleanup()
     assert found is not None
-    assert found.tasks == 42
+    assert (found.tasks, found.blocks) == (42, 450)
     assert found.memory > 10
     assert found.descriptors > found.connections >= 1
 
@@ -81,5 +92,5 @@ async def test_a_look_at_a_process() -> None:
 async def test_nobody_answers_and_nobody_is_there() -> None:
     here = await asyncio.to_thread(look, os.getpid(), free_port(), "")
     assert here is not None
-    assert here.tasks is None
+    assert here.tasks is here.blocks is None
     assert await asyncio.to_thread(look, 2**22 + 1, free_port(), "") is None
