@@ -6,7 +6,7 @@ plugin says in its manifest which versions it works with; `vurksha plugins docto
 
 from collections.abc import Mapping
 
-API_VERSION = "1.1"
+API_VERSION = "1.2"
 OWN_RANGE = ">=1,<2"
 """The versions that a plugin works with whose manifest names none."""
 
@@ -31,6 +31,7 @@ PUBLIC: Mapping[str, Mapping[str, str]] = {
     "core.context": {
         "cause": "what led to the work under way: correlation, user, event",
         "deadline": "when the time for the work under way ends, on the monotonic clock",
+        "leave_time": "gives what follows a commit its time, also past the deadline",
         "remaining": "the seconds of the deadline that a call may use",
     },
     "core.convert": {

@@ -5,6 +5,7 @@ without every function passing them on.
 """
 
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from uuid import UUID
 
@@ -30,6 +31,12 @@ deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 hurried: ContextVar[bool] = ContextVar("hurried", default=False)
 """Whether the client asked for an earlier deadline than the work's own: to be late for it says nothing of the work."""
 
+AFTER = 1.0
+"""Seconds that what follows a commit has, also past the deadline: what was applied must not be told as too late."""
+prolong: ContextVar[Callable[[float], None] | None] = ContextVar("prolong", default=None)
+"""Moves the deadline of the request under way. None where there is none, and once it was moved: nothing goes on for
+ever by committing again and again."""
+
 
 def remaining(cap: float) -> float:
     """Seconds that a wait may take: its own cap or what is left of the deadline. Never below a millisecond.
@@ -37,3 +44,15 @@ def remaining(cap: float) -> float:
     It ends a little before the deadline, so that a store that hangs is told as that and not as a late answer of ours.
     """
     return max(0.001, min(cap, deadline.get() - time.monotonic() - MARGIN))
+
+
+def leave_time() -> None:
+    """Give what follows a commit its time, such as telling a cache. Also for who cannot tell whether there was one.
+
+    The kernel does it after each commit that it knows of, once for each request.
+    """
+    move, until = prolong.get(), time.monotonic() + AFTER
+    if move is not None and deadline.get() < until:
+        prolong.set(None)
+        deadline.set(until)
+        move(until)

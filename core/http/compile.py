@@ -34,7 +34,6 @@ from core.resilience.rank import rank
 from core.resilience.shedding import Shedder
 from core.store.db import Db
 from core.store.standby import by_the_primary
-from core.store.tx import prolong
 from core.tasks import Stray
 
 READ_DEADLINE, WRITE_DEADLINE = 2.0, 4.0
@@ -178,7 +177,7 @@ class Endpoint:
         began = time.monotonic()
         context.deadline.set(began + seconds)
         if writes:
-            prolong.set(self._prolong)
+            context.prolong.set(self._prolong)
         context.hurried.set(seconds < self._deadline)
         rank.set(self.route.rank)
         try:

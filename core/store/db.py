@@ -16,7 +16,7 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from core import faultpoints
-from core.context import deadline, remaining
+from core.context import deadline, leave_time, remaining
 from core.errors import UNAVAILABLE, Problem
 from core.observe import tracing, tracing_kinds
 from core.observe.spent import Spending
@@ -26,7 +26,7 @@ from core.store.faults import BROKEN, OUTDATED, UNREACHABLE, UNWRITABLE, Lost, N
 from core.store.faults import translated as told
 from core.store.pool import Connection, Pool, PoolTimeout
 from core.store.standby import Standby
-from core.store.tx import LAG, TELLING, WRITE, Row, Tx, committed, leave_time, tells
+from core.store.tx import LAG, TELLING, WRITE, Row, Tx, committed, tells
 from core.store.watch import Watch
 
 __all__ = ["UNREACHABLE", "Connection", "Db", "Lost", "NotReached", "Refused", "RolledBack", "Row", "Tx"]

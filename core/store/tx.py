@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
 from typing import Any, LiteralString
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
-from core.context import deadline, remaining
+from core.context import leave_time, remaining
 from core.errors import UNAVAILABLE
 from core.events.model import Event
 from core.events.record import INSERT_EVENTS, encode
@@ -26,26 +25,12 @@ COMMIT = 1.0
 """Seconds for a COMMIT. Without its answer nobody knows what became of it."""
 ENOUGH = 0.1
 """Seconds of these that the deadline must leave. With less it is not sent: what was late is certainly not applied."""
-AFTER = 1.0
-"""Seconds that what follows a commit has, also past the deadline: what was applied must not be told as too late."""
 ROLLBACK = 0.2
 """Seconds for a ROLLBACK; a connection without its answer is cut, which rolls back too."""
 TELLING = 0.75
 """A wait that was allowed fewer seconds than this says nothing of the server when it ends: its caller had no time."""
 LAG = 0.1
 """Seconds by which our own loop may be late before its verdict on others is void: the answer may lie there unread."""
-prolong: ContextVar[Callable[[float], None] | None] = ContextVar("prolong", default=None)
-"""Moves the deadline of the request under way. None where there is none, and once it was moved: nothing goes on for
-ever by committing again and again."""
-
-
-def leave_time() -> None:
-    """Give what follows a commit its time, such as telling a cache. Also for who cannot tell whether there was one."""
-    move, until = prolong.get(), time.monotonic() + AFTER
-    if move is not None and deadline.get() < until:
-        prolong.set(None)
-        deadline.set(until)
-        move(until)
 
 
 def tells(limit: float, began: float) -> bool:

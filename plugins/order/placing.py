@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
+from core.context import leave_time
 from core.errors import CONFLICT, UNAVAILABLE, Code, FieldError, Invalid, Problem
 from core.http.routing import Operation
 from core.store.db import Db, NotReached, Refused, RolledBack
-from core.store.tx import leave_time
 from core.types import UserId, uuid7
 from plugins.cart.ports import Carts
 from plugins.order.bodies import PlaceOrderBody

@@ -7,11 +7,10 @@ from contextlib import suppress
 
 import pytest
 
-from core.context import deadline
+from core.context import AFTER, deadline, prolong
 from core.errors import Problem
 from core.http.deadlines import TICK, Deadlines
 from core.store.db import Db
-from core.store.tx import AFTER, prolong
 
 
 async def late_or(deadlines: Deadlines, seconds: float, work: float) -> str:
